@@ -1,0 +1,25 @@
+"""What every room needs: errors, strict configuration, atomic files, run directories, progress, tools."""
+
+from .config import StrictModel, load_config
+from .errors import ConfigError, ContractError, DataError, GraphError, HitfabricError, ServiceError, ToolError
+from .files import atomic_directory, atomic_file
+from .progress import progress
+from .run_directory import RunDirectory
+from .tools import find_tool
+
+__all__ = [
+    "ConfigError",
+    "ContractError",
+    "DataError",
+    "GraphError",
+    "HitfabricError",
+    "RunDirectory",
+    "ServiceError",
+    "StrictModel",
+    "ToolError",
+    "atomic_directory",
+    "atomic_file",
+    "find_tool",
+    "load_config",
+    "progress",
+]

@@ -1,0 +1,49 @@
+"""One error base class: what went wrong and what to do next, in one line."""
+
+from __future__ import annotations
+
+
+class HitfabricError(Exception):
+    """An error the user can act on.
+
+    Args:
+        message: What went wrong, naming the file, tensor, module or limit.
+        remedy: What to do next.
+    """
+
+    def __init__(self, message: str, *, remedy: str) -> None:
+        self.message = message
+        self.remedy = remedy
+        super().__init__(f"{message}; {remedy}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive the default pickling that process pools use.
+        return (_rebuild, (type(self), self.message, self.remedy))
+
+
+def _rebuild(kind: type[HitfabricError], message: str, remedy: str) -> HitfabricError:
+    return kind(message, remedy=remedy)
+
+
+class ConfigError(HitfabricError):
+    """A configuration file or option is wrong."""
+
+
+class DataError(HitfabricError):
+    """Events or graphs given by the user are wrong."""
+
+
+class ContractError(HitfabricError):
+    """A model breaks the quantization-aware training contract."""
+
+
+class GraphError(HitfabricError):
+    """A typed graph is malformed, or data exceeds the sizes it was built for."""
+
+
+class ToolError(HitfabricError):
+    """A compiler, server or other tool is missing or failed."""
+
+
+class ServiceError(HitfabricError):
+    """A server is unreachable, or refused the request."""

@@ -1,0 +1,49 @@
+"""Progress of long work: a bar on a terminal, sparse lines in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+Item = TypeVar("Item")
+LOG_INTERVAL_SECONDS = 10.0
+
+
+def progress(iterable: Iterable[Item], *, description: str, total: int | None = None) -> Iterator[Item]:
+    """Iterate with progress shown on standard error.
+
+    Args:
+        iterable: What to iterate over.
+        description: Short name of the work.
+        total: Number of items; taken from `len` where it exists.
+
+    Yields:
+        The items, unchanged.
+    """
+    if total is None and isinstance(iterable, Sized):
+        total = len(iterable)
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from _log_lines(iterable, description=description, total=total)
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        yield from bar.track(iterable, total=total, description=description)
+
+
+def _log_lines(iterable: Iterable[Item], *, description: str, total: int | None) -> Iterator[Item]:
+    of_total = f"/{total}" if total is not None else ""
+    start = last = time.monotonic()
+    count = 0
+    for count, item in enumerate(iterable, start=1):  # noqa: B007 - the count is read after the loop
+        yield item
+        now = time.monotonic()
+        if now - last >= LOG_INTERVAL_SECONDS:
+            print(f"{description}: {count}{of_total} ({now - start:.0f} s)", file=sys.stderr, flush=True)
+            last = now
+    print(f"{description}: {count}{of_total} done ({time.monotonic() - start:.1f} s)", file=sys.stderr, flush=True)
