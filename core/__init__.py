@@ -1,5 +1,6 @@
 """What every room needs: errors, strict configuration, atomic files, run directories, progress, tools."""
 
+from .compiler import cache_directory, compile_library, processor_fingerprint
 from .config import StrictModel, load_config
 from .errors import ConfigError, ContractError, DataError, GraphError, HitfabricError, ServiceError, ToolError
 from .files import atomic_directory, atomic_file
@@ -19,7 +20,10 @@ __all__ = [
     "ToolError",
     "atomic_directory",
     "atomic_file",
+    "cache_directory",
+    "compile_library",
     "find_tool",
     "load_config",
+    "processor_fingerprint",
     "progress",
 ]

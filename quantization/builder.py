@@ -52,6 +52,8 @@ class GraphBuilder:
 
     def input(self, name: str, *, shape: Sequence[Dimension], format: FixedPoint) -> str:  # noqa: A002 - the field's word
         """Add a feature input of the given shape, quantized to `format` on entry."""
+        if format.overflow == "WRAP":
+            raise GraphError(f"input {name}: features saturate, never wrap", remedy="use SAT or SAT_SYM")
         return self._add(Input(name=name, inputs=(), tensor=_full_range(tuple(shape), format)))
 
     def edge_index(self, name: str) -> str:

@@ -1,0 +1,90 @@
+"""What every executor offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core import ConfigError
+from ..quantization import TypedGraph
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Executor(Protocol):
+    """Computes a typed graph.
+
+    Attributes:
+        name: golden, native or csim.
+        graph: The graph computed.
+    """
+
+    name: str
+    graph: TypedGraph
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
+        """Outputs as float32 by output name."""
+        ...
+
+    def run_integers(self, inputs: Arrays, nodes: Sequence[str] | None = None) -> dict[str, NDArray[np.int64]]:
+        """Integers of the visible nodes asked for (all by default), each on its node's grid."""
+        ...
+
+
+EXECUTORS = ("golden", "native", "csim")
+
+
+def make_executor(name: str, graph: TypedGraph, **options: Any) -> Executor:  # noqa: ANN401 - options of the executor
+    """Build an executor by name.
+
+    Args:
+        name: One of golden, native, csim.
+        graph: The network.
+        **options: Options of that executor's constructor.
+
+    Returns:
+        The executor, compiled where it compiles.
+
+    Raises:
+        ConfigError: Unknown name.
+        ToolError: Its compiler is missing or failed.
+    """
+    match name:
+        case "golden":
+            from .golden import GoldenExecutor
+
+            return GoldenExecutor(graph, **options)
+        case "native":
+            from .native import NativeExecutor
+
+            return NativeExecutor(graph, **options)
+        case "csim":
+            from .csim import CSimExecutor
+
+            return CSimExecutor(graph, **options)
+    raise ConfigError(f"unknown executor {name!r}", remedy=f"use one of {', '.join(EXECUTORS)}")
+
+
+def to_values(graph: TypedGraph, integers: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.float32]]:
+    """Output integers as float32 values (exact up to 24 bits)."""
+    return {
+        node.name: node.tensor.format.to_float(integers[node.name]).astype(np.float32) for node in graph.outputs
+    }
+
+
+def wanted_nodes(graph: TypedGraph, nodes: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of the visible nodes asked for.
+
+    Raises:
+        ConfigError: A name is not a visible node.
+    """
+    visible = tuple(node.name for node in graph.visible)
+    if nodes is None:
+        return visible
+    unknown = sorted(set(nodes) - set(visible))
+    if unknown:
+        raise ConfigError(f"nodes {unknown} of {graph.name} are not visible", remedy=f"use some of {list(visible)}")
+    return tuple(nodes)

@@ -1,0 +1,106 @@
+"""The golden model: int64 NumPy, the specification in its simplest form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..quantization import (
+    Add,
+    Concat,
+    Dense,
+    EdgeAggregate,
+    EdgeGather,
+    Input,
+    Node,
+    Output,
+    Requantize,
+    TypedGraph,
+)
+from .executor import Arrays, to_values, wanted_nodes
+from .inputs import Sizes, check_inputs
+
+Integers = NDArray[np.int64]
+
+
+class GoldenExecutor:
+    """Reference executor; every other one must give the same integers.
+
+    Args:
+        graph: The network.
+    """
+
+    name = "golden"
+
+    def __init__(self, graph: TypedGraph) -> None:
+        self.graph = graph
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
+        """Outputs as float32 by output name; inputs as `check_inputs` describes."""
+        return to_values(self.graph, self.run_integers(inputs, [node.name for node in self.graph.outputs]))
+
+    def run_integers(self, inputs: Arrays, nodes: Sequence[str] | None = None) -> dict[str, Integers]:
+        """Integers of the visible nodes asked for, each on its node's grid."""
+        wanted = wanted_nodes(self.graph, nodes)
+        values = self.run_all(inputs)
+        return {name: values[name] for name in wanted}
+
+    def run_all(self, inputs: Arrays) -> dict[str, Integers]:
+        """Integers of every node, the hidden ones (accumulators) included."""
+        sizes = check_inputs(self.graph, inputs)
+        values: dict[str, Integers] = {}
+        for node in self.graph.nodes:
+            if isinstance(node, Input):
+                values[node.name] = _enter(node, np.asarray(inputs[node.name]))
+            else:
+                values[node.name] = _compute(self.graph, node, [values[name] for name in node.inputs], sizes)
+        return values
+
+
+def _enter(node: Input, array: NDArray[np.generic]) -> Integers:
+    return array.astype(np.int64) if node.tensor.is_index else node.tensor.format.quantize(array)
+
+
+def _compute(graph: TypedGraph, node: Node, sources: list[Integers], sizes: Sizes) -> Integers:
+    fraction = node.tensor.format.fraction
+    fractions = [graph[name].tensor.format.fraction for name in node.inputs]
+    match node:
+        case Dense():
+            return _dense(node, sources[0], fractions[0])
+        case Requantize():
+            return node.tensor.format.requantize(sources[0], fraction=fractions[0])
+        case Concat():
+            aligned = [values << (fraction - own) for values, own in zip(sources, fractions, strict=True)]
+            return np.concatenate(aligned, axis=-1)
+        case Add():
+            return (sources[0] << (fraction - fractions[0])) + (sources[1] << (fraction - fractions[1]))
+        case EdgeGather():
+            return _gather(sources[0], sources[1])
+        case EdgeAggregate():
+            return _aggregate(node, sources[0], sources[1][:, node.column], sizes.nodes)
+        case Output():
+            return sources[0]
+    raise AssertionError(node)
+
+
+def _dense(node: Dense, values: Integers, fraction: int) -> Integers:
+    shift = node.tensor.format.fraction - fraction - node.weight_format.fraction
+    result = (values @ node.weight.T) << shift
+    if node.bias is not None and node.bias_format is not None:
+        result = result + (node.bias << (node.tensor.format.fraction - node.bias_format.fraction))
+    return result
+
+
+def _gather(nodes: Integers, edge_index: Integers) -> Integers:
+    padded = np.concatenate([nodes, np.zeros((1, nodes.shape[1]), dtype=np.int64)])
+    index = np.minimum(edge_index, len(nodes))
+    return np.concatenate([padded[index[:, 0]], padded[index[:, 1]]], axis=-1)
+
+
+def _aggregate(node: EdgeAggregate, edges: Integers, index: Integers, nodes: int) -> Integers:
+    result = np.zeros((nodes, edges.shape[1]), dtype=np.int64)
+    real = index < nodes
+    (np.add if node.mode == "sum" else np.maximum).at(result, index[real], edges[real])
+    return result
