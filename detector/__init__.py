@@ -1,0 +1,39 @@
+"""What the data is: events, truth, readers, simulation, features, sectors, graphs, track builders.
+
+Positions are in mm, momenta in GeV, angles in rad; hit arrays are float32, indices int64. Nothing here knows a network.
+"""
+
+from .event import NOISE, PIXEL_VOLUMES, UNLABELLED, Event, Particles
+from .event_files import list_events, read_event, read_events, write_event
+from .features import edge_features, embedding_features, node_features, pair_features
+from .graph_sample import GraphSample, fit_to_maxima, read_graph, read_graphs, write_graph
+from .radius import radius_graph
+from .track_builder import NO_TRACK, connected_components
+from .truth import inside_out, label_edges, truth_edges
+
+__all__ = [
+    "NOISE",
+    "NO_TRACK",
+    "PIXEL_VOLUMES",
+    "UNLABELLED",
+    "Event",
+    "GraphSample",
+    "Particles",
+    "connected_components",
+    "edge_features",
+    "embedding_features",
+    "fit_to_maxima",
+    "inside_out",
+    "label_edges",
+    "list_events",
+    "node_features",
+    "pair_features",
+    "radius_graph",
+    "read_event",
+    "read_events",
+    "read_graph",
+    "read_graphs",
+    "truth_edges",
+    "write_event",
+    "write_graph",
+]
