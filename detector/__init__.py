@@ -8,6 +8,7 @@ from .event_files import list_events, read_event, read_events, write_event
 from .features import edge_features, embedding_features, node_features, pair_features
 from .graph_sample import GraphSample, fit_to_maxima, read_graph, read_graphs, write_graph
 from .radius import radius_graph
+from .sectors import GraphPart, Sectors, pack_components, phi_sectors
 from .track_builder import NO_TRACK, connected_components
 from .truth import inside_out, label_edges, truth_edges
 
@@ -17,8 +18,10 @@ __all__ = [
     "PIXEL_VOLUMES",
     "UNLABELLED",
     "Event",
+    "GraphPart",
     "GraphSample",
     "Particles",
+    "Sectors",
     "connected_components",
     "edge_features",
     "embedding_features",
@@ -27,7 +30,9 @@ __all__ = [
     "label_edges",
     "list_events",
     "node_features",
+    "pack_components",
     "pair_features",
+    "phi_sectors",
     "radius_graph",
     "read_event",
     "read_events",
