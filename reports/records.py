@@ -1,0 +1,307 @@
+"""The files of a run directory that the report reads: one model per file.
+
+Counts are stored, never ratios: efficiencies and their intervals are derived from the counts where they are drawn.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, FiniteFloat, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+
+from ..core import StrictModel
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Milliseconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+FigureKind = Literal["counted", "estimated", "not measured"]
+
+
+class RunRecord(StrictModel):
+    """`run.json`: what made the run, as `core.RunDirectory.record` writes it."""
+
+    command: str
+    config: dict[str, Any]
+    inputs: dict[str, str]
+    seed: int | None
+    versions: dict[str, str]
+    commit: str | None
+    machine: dict[str, str]
+    time: str
+
+
+class TrackingSummary(StrictModel):
+    """Headline tracking figures over `events` events with `hits` hits in all."""
+
+    efficiency: Probability | None
+    fake_rate: Probability | None
+    duplicate_rate: Probability | None
+    events: NonNegativeInt
+    hits: NonNegativeInt
+
+
+class ServingSummary(StrictModel):
+    """Headline serving figures; `labels_equal` is whether every request gave the labels of the direct engine."""
+
+    requests: NonNegativeInt
+    labels_equal: bool
+    p50_ms: Milliseconds | None
+    server: str
+
+
+class Summary(StrictModel):
+    """`summary.json`: the figures of record; a stage that was not run has null or no entry.
+
+    Attributes:
+        mismatches: Network -> executor -> differing integers, summed over the visible nodes.
+        outputs_compared: Integers compared over all networks, executors and nodes.
+        seconds: Stage -> wall-clock seconds, in the order in which the stages ran.
+    """
+
+    mismatches: dict[str, dict[str, NonNegativeInt]] = {}
+    outputs_compared: NonNegativeInt = 0
+    tracking: TrackingSummary | None = None
+    serving: ServingSummary | None = None
+    seconds: dict[str, Annotated[NonNegativeFloat, Field(allow_inf_nan=False)]] = {}
+
+
+class Ratio(StrictModel):
+    """`passed` of `total`."""
+
+    passed: NonNegativeInt
+    total: NonNegativeInt
+
+    @model_validator(mode="after")
+    def _passed_within_total(self) -> Self:
+        if self.passed > self.total:
+            raise ValueError(f"passed {self.passed} is more than total {self.total}")
+        return self
+
+
+class BinnedRatio(StrictModel):
+    """`passed` of `total` per bin; `edges` are the ascending bin edges, one more than bins."""
+
+    edges: tuple[FiniteFloat, ...]
+    passed: tuple[NonNegativeInt, ...]
+    total: tuple[NonNegativeInt, ...]
+
+    @model_validator(mode="after")
+    def _bins_agree(self) -> Self:
+        _require_bins(self.edges, passed=len(self.passed), total=len(self.total))
+        if any(passed > total for passed, total in zip(self.passed, self.total, strict=True)):
+            raise ValueError("passed is more than total in a bin")
+        return self
+
+
+class ScoreHistogram(StrictModel):
+    """Entries of true and false candidates per score bin; `quantity` names the score ("logit", "squared distance")."""
+
+    quantity: str
+    edges: tuple[FiniteFloat, ...]
+    true: tuple[NonNegativeInt, ...]
+    false: tuple[NonNegativeInt, ...]
+
+    @model_validator(mode="after")
+    def _bins_agree(self) -> Self:
+        _require_bins(self.edges, true=len(self.true), false=len(self.false))
+        return self
+
+
+class RocCurve(StrictModel):
+    """Efficiency (true positive rate), false positive rate and purity at each threshold on the score."""
+
+    threshold: tuple[FiniteFloat, ...]
+    efficiency: tuple[Probability, ...]
+    false_positive_rate: tuple[Probability, ...]
+    purity: tuple[Probability | None, ...]
+    auc: Probability | None
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> Self:
+        columns = (self.efficiency, self.false_positive_rate, self.purity)
+        if any(len(column) != len(self.threshold) for column in columns):
+            raise ValueError("threshold, efficiency, false_positive_rate and purity differ in length")
+        return self
+
+
+class NetworkScores(StrictModel):
+    """Scores of one network over `true` + `false` candidate edges.
+
+    Attributes:
+        true: Candidates that are true edges.
+        false: Candidates that are not.
+        threshold: The working point of the chain, in the score's units.
+        sample: What was scored, where it is not the sample of the evaluation.
+    """
+
+    true: NonNegativeInt
+    false: NonNegativeInt
+    threshold: FiniteFloat | None = None
+    roc: RocCurve | None = None
+    scores: ScoreHistogram | None = None
+    sample: str | None = None
+
+
+class EdgeStage(StrictModel):
+    """The graph after one stage of the chain, summed over the events.
+
+    Attributes:
+        name: Stage ("radius graph", "filter", "interaction network").
+        target: True edges there are in the events, found or not: the denominator of the efficiency.
+        kept: Of those, how many the graph holds.
+        edges: Edges in the graph: the denominator of the purity.
+        hits: Hits of the events, for edges per hit.
+    """
+
+    name: str
+    target: NonNegativeInt
+    kept: NonNegativeInt
+    edges: NonNegativeInt
+    hits: NonNegativeInt
+
+    @model_validator(mode="after")
+    def _kept_is_a_part(self) -> Self:
+        if self.kept > self.target or self.kept > self.edges:
+            raise ValueError(f"kept {self.kept} is more than target {self.target} or edges {self.edges}")
+        return self
+
+
+class BinnedTracks(StrictModel):
+    """Track figures against one variable; a rate that was not computed is null."""
+
+    efficiency: BinnedRatio | None = None
+    fake_rate: BinnedRatio | None = None
+    duplicate_rate: BinnedRatio | None = None
+
+
+class TrackPerformance(StrictModel):
+    """Track efficiency, fake and duplicate rate; `definition` says in words what counts as found."""
+
+    definition: str
+    efficiency: Ratio
+    fake_rate: Ratio
+    duplicate_rate: Ratio
+    pt: BinnedTracks | None = None
+    eta: BinnedTracks | None = None
+
+
+class Evaluation(StrictModel):
+    """`evaluation.json`: physics performance on `sample` (`events` events with `hits` hits in all)."""
+
+    sample: str
+    events: NonNegativeInt
+    hits: NonNegativeInt
+    networks: dict[str, NetworkScores] = {}
+    stages: tuple[EdgeStage, ...] = ()
+    tracks: TrackPerformance | None = None
+
+
+class FirstMismatch(StrictModel):
+    """Index into the tensor and the two integers of the first difference."""
+
+    index: tuple[NonNegativeInt, ...]
+    expected: int
+    found: int
+
+
+class LadderRow(StrictModel):
+    """One node of one network in one executor against the reference.
+
+    Attributes:
+        compared: Integers compared.
+        mismatches: Of those, how many differ.
+        first: The first difference, null where there is none.
+        low: Lowest integer the node can give, proven by interval arithmetic.
+        high: Highest.
+        reached_low: Lowest integer seen, null where nothing was compared.
+        reached_high: Highest.
+        saturated: Integers seen at an end of the number format.
+    """
+
+    network: str
+    node: str
+    executor: str
+    compared: NonNegativeInt
+    mismatches: NonNegativeInt
+    first: FirstMismatch | None = None
+    low: int
+    high: int
+    reached_low: int | None = None
+    reached_high: int | None = None
+    saturated: NonNegativeInt = 0
+
+    @model_validator(mode="after")
+    def _counts_agree(self) -> Self:
+        if self.mismatches > self.compared:
+            raise ValueError(f"mismatches {self.mismatches} is more than compared {self.compared}")
+        if (self.first is None) != (self.mismatches == 0):
+            raise ValueError("first must be given exactly where there are mismatches")
+        return self
+
+
+class Ladder(StrictModel):
+    """`ladder.json`: the bit-accuracy ladder; `rows` keep the order of the graph's nodes."""
+
+    reference: str
+    sample: str
+    rows: tuple[LadderRow, ...]
+
+    @model_validator(mode="after")
+    def _rows_are_distinct(self) -> Self:
+        keys = [(row.network, row.node, row.executor) for row in self.rows]
+        if len(set(keys)) != len(keys):
+            raise ValueError("a node appears twice for one executor")
+        return self
+
+
+class LatencySeries(StrictModel):
+    """Latencies of single requests to one model, in ms, in the order in which they were made."""
+
+    model: str
+    engine: Literal["direct", "triton"]
+    samples_ms: tuple[Milliseconds, ...]
+
+
+class Latency(StrictModel):
+    """`latency.json`: serving latencies; `workload` says what one request holds, `server` which server answered."""
+
+    workload: str
+    server: str | None = None
+    series: tuple[LatencySeries, ...]
+
+
+class ProjectFigure(StrictModel):
+    """One figure of a hardware project and how it is known; `value` is null exactly where it is not measured."""
+
+    value: FiniteFloat | None
+    kind: FigureKind
+    unit: str = ""
+
+    @model_validator(mode="after")
+    def _value_fits_kind(self) -> Self:
+        if (self.value is None) != (self.kind == "not measured"):
+            raise ValueError("value must be null exactly where kind is 'not measured'")
+        return self
+
+
+class Project(StrictModel):
+    """One hls4ml project; `figures` maps a name ("MACs", "weights", "weight bits") to its figure."""
+
+    network: str
+    io_type: str
+    reuse_factor: PositiveInt | None = None
+    figures: dict[str, ProjectFigure] = {}
+
+
+class Projects(StrictModel):
+    """`projects.json`: the projects built."""
+
+    projects: tuple[Project, ...]
+
+
+def _require_bins(edges: tuple[float, ...], **counts: int) -> None:
+    if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
+        raise ValueError("edges must ascend, two at least")
+    for name, count in counts.items():
+        if count != len(edges) - 1:
+            raise ValueError(f"{name} has {count} bins, edges has {len(edges) - 1}")
