@@ -1,0 +1,61 @@
+"""Configuration of the three networks: widths and bits."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ..core import StrictModel
+
+Bits = Annotated[int, Field(ge=2, le=16)]
+Width = Annotated[int, Field(ge=1, le=4096)]
+
+
+class PrecisionConfig(StrictModel):
+    """Bit widths of one network.
+
+    Attributes:
+        input_bits: Inputs. Coordinates need more bits than activations: 8 bits of z are steps of 12 mm.
+        weight_bits: Weights.
+        activation_bits: Hidden activations.
+        bias_bits: Biases.
+        per_channel: Weight scales per output channel.
+    """
+
+    input_bits: Bits = 12
+    weight_bits: Bits = 8
+    activation_bits: Bits = 8
+    bias_bits: Bits = 8
+    per_channel: bool = False
+
+
+class EmbeddingConfig(PrecisionConfig):
+    """Embedding network: hit features [R, inputs] to points [R, outputs] of the metric space."""
+
+    inputs: Width = 6
+    hidden: tuple[Width, ...] = (64, 64)
+    outputs: Width = 8
+
+
+class FilterConfig(PrecisionConfig):
+    """Edge filter: features of a pair of hits [R, inputs] to one logit [R, 1]."""
+
+    inputs: Width = 12
+    hidden: tuple[Width, ...] = (32, 32)
+
+
+class InteractionConfig(PrecisionConfig):
+    """Interaction network: graph to one logit per edge.
+
+    Attributes:
+        node_inputs: Node features.
+        edge_inputs: Edge features.
+        width: Width of every hidden and message tensor.
+        rounds: Message-passing rounds.
+    """
+
+    node_inputs: Width = 3
+    edge_inputs: Width = 4
+    width: Width = 8
+    rounds: Annotated[int, Field(ge=1, le=8)] = 1
