@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from ..quantization import (
     Dense,
     EdgeAggregate,
     EdgeGather,
+    FixedPoint,
     Input,
     Node,
     Output,
@@ -30,12 +31,15 @@ class GoldenExecutor:
 
     Args:
         graph: The network.
+        accumulator_widths: Bits of accumulators that wrap, by Dense node: what narrower hardware would do. None by
+            default, since every accumulator of a typed graph is proven wide enough.
     """
 
     name = "golden"
 
-    def __init__(self, graph: TypedGraph) -> None:
+    def __init__(self, graph: TypedGraph, *, accumulator_widths: Mapping[str, int] | None = None) -> None:
         self.graph = graph
+        self._widths = dict(accumulator_widths or {})
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
         """Outputs as float32 by output name; inputs as `check_inputs` describes."""
@@ -55,8 +59,16 @@ class GoldenExecutor:
             if isinstance(node, Input):
                 values[node.name] = _enter(node, np.asarray(inputs[node.name]))
             else:
-                values[node.name] = _compute(self.graph, node, [values[name] for name in node.inputs], sizes)
+                result = _compute(self.graph, node, [values[name] for name in node.inputs], sizes)
+                values[node.name] = self._narrow(node, result)
         return values
+
+    def _narrow(self, node: Node, result: Integers) -> Integers:
+        if node.name not in self._widths:
+            return result
+        width = self._widths[node.name]
+        narrow = FixedPoint(signed=node.tensor.low < 0, width=width, integer=width, overflow="WRAP")
+        return narrow.requantize(result, fraction=0)
 
 
 def _enter(node: Input, array: NDArray[np.generic]) -> Integers:
