@@ -1,0 +1,11 @@
+"""What is built: hls4ml projects with graph layers of our own, and their compiled C simulation.
+
+hls4ml itself is imported only when a project is written.
+"""
+
+from .compile import compile_csim
+from .project import HlsProject, ProjectConfig
+from .vectors import pad_inputs, write_vectors
+from .writer import write_project
+
+__all__ = ["HlsProject", "ProjectConfig", "compile_csim", "pad_inputs", "write_project", "write_vectors"]

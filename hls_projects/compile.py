@@ -1,0 +1,68 @@
+"""Compiles a project's C simulation to a shared library, once per content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+
+from ..core import ToolError, atomic_file, find_tool
+from .project import ENTRY_FILE, MANIFEST, HlsProject
+
+# -O1: see docs/architecture.md for the measured balance of compile time and speed. -fno-gnu-unique keeps two
+# loaded projects from sharing template statics; hidden visibility keeps their equally named functions apart.
+FLAGS = ("-O1", "-std=c++17", "-w", "-fPIC", "-shared", "-fno-gnu-unique", "-fvisibility=hidden")
+TIMEOUT_SECONDS = 1800
+LOG_LINES = 5
+
+
+def compile_csim(project: HlsProject) -> Path:
+    """Compile the C simulation, or find it compiled already.
+
+    Args:
+        project: The project; its `build/` folder receives the library and the compiler's log.
+
+    Returns:
+        Path of the shared library with the C function `hitfabric_csim`.
+
+    Raises:
+        ToolError: g++ is missing or fails; the message holds the last lines and the path of the log.
+    """
+    library = project.directory / "build" / f"csim-{_content_key(project.directory)}.so"
+    if library.is_file():
+        return library
+    compiler = find_tool("g++", purpose="compile the C simulation")
+    log = library.with_suffix(".log")
+    with atomic_file(library) as temporary:
+        command = [
+            str(compiler),
+            *FLAGS,
+            f"-I{project.directory}",
+            f"-I{project.directory / 'firmware' / 'ap_types'}",
+            str(project.directory / ENTRY_FILE),
+            "-o",
+            str(temporary),
+        ]
+        _run(command, log=log)
+    return library
+
+
+def _run(command: list[str], *, log: Path) -> None:
+    with log.open("w", encoding="utf-8") as stream:
+        try:
+            finished = subprocess.run(command, stdout=stream, stderr=stream, timeout=TIMEOUT_SECONDS, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise ToolError(
+                f"g++ took more than {TIMEOUT_SECONDS} s", remedy="use io_stream, or smaller maxima of the graph"
+            ) from error
+    if finished.returncode != 0:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        last = " | ".join(line.strip() for line in lines[-LOG_LINES:])
+        raise ToolError(f"g++ failed with code {finished.returncode}: {last}", remedy=f"read {log}")
+
+
+def _content_key(directory: Path) -> str:
+    """Hash of the sources (through the manifest, checked at load) and of the flags."""
+    hashes = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["sha256"]
+    return hashlib.sha256(json.dumps([hashes, FLAGS], sort_keys=True).encode()).hexdigest()[:16]

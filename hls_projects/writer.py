@@ -1,0 +1,129 @@
+"""Writes a typed graph as an hls4ml project."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import string
+import warnings
+from pathlib import Path
+from typing import Any
+
+from ..core import GraphError, atomic_directory
+from ..quantization import TypedGraph
+from .entry import entry_source, testbench_source
+from .extension import register
+from .layers import LayerPlan, plan_layers
+from .project import ENTRY_FILE, GRAPH_FOLDER, HlsProject, ProjectConfig, write_manifest
+
+TEMPLATES = Path(__file__).parent / "templates"
+VENDOR = {
+    "Vitis": {
+        "tool": "vitis-run",
+        "product": "AMD Vitis HLS 2023.2 or later",
+        "command": "printf 'array set opt { reset 1 csim 0 synth 1 cosim %s validation 0 export %s vsynth 0 fifo_opt 0 }\\n'"
+        " $(COSIM) $(EXPORT) > build_opt.tcl\n\tvitis-run --mode hls --tcl build_prj.tcl",
+    },
+    "Vivado": {
+        "tool": "vivado_hls",
+        "product": "Xilinx Vivado HLS 2020.1 or earlier",
+        "command": 'vivado_hls -f build_prj.tcl "reset=1 csim=0 synth=1 cosim=$(COSIM) validation=0 export=$(EXPORT)'
+        ' vsynth=0 fifo_opt=0"',
+    },
+}
+
+
+def write_project(graph: TypedGraph, directory: Path, *, config: ProjectConfig | None = None) -> HlsProject:
+    """Write the hls4ml project of a network, whole or not at all.
+
+    The weights are compiled in, so that the folder may be moved. Besides hls4ml's files it holds `typed_graph/`,
+    a plain C entry for many rows per call, a self-checking test bench and a Makefile (`csim`, `csynth`, `cosim`, `export`).
+
+    Args:
+        graph: The network.
+        directory: Folder to write; an existing one is replaced.
+        config: How to write it.
+
+    Returns:
+        The project.
+
+    Raises:
+        GraphError: hls4ml cannot hold the network; the message names the node or hls4ml's reason.
+    """
+    config = (config or ProjectConfig()).resolved(graph)
+    plan = plan_layers(graph)
+    register()
+    name = f"hitfabric_{graph.name}"
+    with atomic_directory(directory) as temporary:
+        model, chatter = _quietly(lambda: _model(plan, temporary, name=name, config=config), graph=graph)
+        layers = {layer.name: layer for layer in model.get_layers()}
+        missing = [layer for layer in plan.traced.values() if layer not in layers]
+        if missing:
+            raise GraphError(f"hls4ml removed the layers {missing}", remedy="report this network as a defect of hitfabric")
+        _, more = _quietly(model.write, graph=graph)
+        (temporary / "hls4ml.log").write_text(chatter + more, encoding="utf-8")
+        _remove_bridge(temporary, name)
+        _make_reproducible(temporary, stamp=model.config.get_config_value("Stamp"), digest=graph.digest)
+        (temporary / ENTRY_FILE).write_text(entry_source(name, plan, model), encoding="utf-8")
+        (temporary / f"{name}_test.cpp").write_text(testbench_source(name, plan, model, graph), encoding="utf-8")
+        makefile = string.Template((TEMPLATES / "Makefile").read_text(encoding="utf-8"))
+        (temporary / "Makefile").write_text(makefile.substitute(project=name, **VENDOR[config.backend]), encoding="utf-8")
+        graph.save(temporary / GRAPH_FOLDER)
+        write_manifest(temporary, name=name, graph=graph, config=config, traced=plan.traced)
+    return HlsProject(directory=directory, name=name, graph=graph, config=config, traced=plan.traced)
+
+
+def _model(plan: LayerPlan, directory: Path, *, name: str, config: ProjectConfig) -> Any:  # noqa: ANN401 - hls4ml is untyped
+    from hls4ml.model.graph import ModelGraph
+    from hls4ml.utils.config import create_config
+
+    settings = create_config(
+        output_dir=str(directory),
+        project_name=name,
+        backend=config.backend,
+        part=config.part,
+        clock_period=config.clock_period,
+        io_type=config.io_type,
+        write_weights_txt=False,  # otherwise a moved project calls exit(1) in the process that loads it
+    )
+    traced = set(plan.traced.values())
+    settings["TraceOutput"] = True
+    settings["HLSConfig"] = {
+        # hls4ml insists on a default precision; every layer below states its own.
+        "Model": {"Precision": "ap_fixed<16,6>", "ReuseFactor": config.reuse_factor, "Strategy": config.strategy},
+        "LayerName": {
+            layer: {
+                "Precision": precisions,
+                "ReuseFactor": config.reuse_factor,
+                "Strategy": config.strategy,
+                "Trace": layer in traced,
+            }
+            for layer, precisions in plan.precisions.items()
+        },
+    }
+    return ModelGraph.from_layer_list(settings, plan.layers, inputs=plan.inputs, outputs=plan.outputs)
+
+
+def _quietly(work: Any, *, graph: TypedGraph) -> tuple[Any, str]:  # noqa: ANN401 - hls4ml is untyped
+    """Run hls4ml with its prints and warnings collected; its errors become one line."""
+    captured = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(captured), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            result = work()
+    except Exception as error:  # noqa: BLE001 - hls4ml raises bare Exception
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise GraphError(f"hls4ml refuses network {graph.name}: {reason}", remedy="change the network or its config") from error
+    return result, captured.getvalue() + "".join(f"{warning.message}\n" for warning in caught)
+
+
+def _remove_bridge(directory: Path, name: str) -> None:
+    # hls4ml's own bridge takes one row per call and finds its library by a random stamp; ours replaces it.
+    (directory / f"{name}_bridge.cpp").unlink()
+    (directory / "build_lib.sh").unlink()
+
+
+def _make_reproducible(directory: Path, *, stamp: str, digest: str) -> None:
+    settings = directory / "hls4ml_config.yml"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace(str(directory), ".").replace(stamp, digest[: len(stamp)]), encoding="utf-8")
