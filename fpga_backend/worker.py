@@ -1,0 +1,126 @@
+"""The worker process behind the Triton backend: `python -m hitfabric.fpga_backend.worker`.
+
+It loads one model, announces itself, then executes one request at a time: the backend writes the tensors into
+shared memory and sends the request's number; the worker writes its answer and sends the number back.
+`cpp/wire.h` documents the layout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import mmap
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ..core import DataError, GraphError, HitfabricError
+from .served import ServedModel, load_model
+from .wire import Frame, Status, align, frame_bytes, read_frame, write_frame
+
+ID_BYTES = 8
+PR_SET_PDEATHSIG = 1
+
+
+class Memory:
+    """The memory file shared with the backend, mapped whole.
+
+    Args:
+        descriptor: The memfd.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._size = 0
+        self._view = memoryview(b"")
+
+    def view(self, at_least: int = 0) -> memoryview:
+        """Map of the whole file, which is first grown to `at_least` bytes."""
+        size = os.fstat(self._descriptor).st_size
+        if size < at_least:
+            os.ftruncate(self._descriptor, at_least)
+            size = at_least
+        if size != self._size:
+            # The old map is freed when the last array that points into it is.
+            self._view = memoryview(mmap.mmap(self._descriptor, size))
+            self._size = size
+        return self._view
+
+
+def serve(model: ServedModel, memory: Memory, channel: socket.socket) -> None:
+    """Answer requests until the backend closes its end of the socket."""
+    _answer(memory, channel, Frame(request_id=0, status=Status.DONE), 0)
+    while message := channel.recv(ID_BYTES):
+        request_id = int.from_bytes(message, "little")
+        request = read_frame(memory.view())
+        if request.request_id != request_id:
+            raise DataError(f"frame {request.request_id} came with message {request_id}", remedy="restart the server")
+        _answer(memory, channel, execute(model, request), request.response_offset)
+
+
+def execute(model: ServedModel, request: Frame) -> Frame:
+    """Compute the response to a request; a failure becomes a response that says so.
+
+    Args:
+        model: What computes.
+        request: Inputs in the order of the signature.
+    """
+    names = [tensor.name for tensor in model.signature.inputs]
+    try:
+        outputs = model.run(dict(zip(names, request.tensors, strict=True)))
+    except (DataError, GraphError) as error:
+        return Frame(request_id=request.request_id, status=Status.INVALID, message=str(error))
+    except (HitfabricError, ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
+        # One bad batch must not cost the other clients their worker.
+        message = f"{type(error).__name__}: {error}"
+        print(f"hitfabric worker: {message}", file=sys.stderr, flush=True)
+        return Frame(request_id=request.request_id, status=Status.INTERNAL, message=message)
+    tensors = tuple(np.asarray(outputs[tensor.name]) for tensor in model.signature.outputs)
+    return Frame(request_id=request.request_id, status=Status.DONE, tensors=tensors)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the worker; returns its exit status."""
+    options = _parse(arguments)
+    _end_with_parent()
+    memory = Memory(options.memory)
+    with socket.socket(fileno=options.socket) as channel:
+        try:
+            model = load_model(options.model, options.device)
+        except (HitfabricError, OSError) as error:
+            _answer(memory, channel, Frame(request_id=0, status=Status.INTERNAL, message=str(error)), 0)
+            return 1
+        try:
+            serve(model, memory, channel)
+        except (BrokenPipeError, ConnectionResetError):
+            return 0  # the server went away
+    return 0
+
+
+def _answer(memory: Memory, channel: socket.socket, frame: Frame, offset: int) -> None:
+    view = memory.view(at_least=align(offset + frame_bytes(frame.tensors, frame.message)))
+    write_frame(view, offset, frame)
+    channel.send(frame.request_id.to_bytes(ID_BYTES, "little"))
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="hitfabric.fpga_backend.worker", description=__doc__)
+    parser.add_argument("--memory", type=int, required=True, help="descriptor of the shared memory")
+    parser.add_argument("--socket", type=int, required=True, help="descriptor of the socket to the backend")
+    parser.add_argument("--model", type=Path, required=True, help="chain or typed graph directory")
+    parser.add_argument("--device", default="native", help="native, csim or golden")
+    return parser.parse_args(arguments)
+
+
+def _end_with_parent() -> None:
+    """Die with the server even when it is killed; leave Ctrl-C to the server, which then ends its workers."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
