@@ -1,0 +1,127 @@
+"""The figures at the top of the page, each with its unit and number of entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .records import Evaluation, Ladder, Latency, Ratio, Summary, TrackingSummary
+from .statistics import clopper_pearson, percentile_ms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """One figure: `value` with `unit`, below it `detail`; `state` colours it."""
+
+    label: str
+    value: str
+    unit: str = ""
+    detail: str = ""
+    state: Literal["", "equal", "different", "absent"] = ""
+
+
+def headlines(
+    *, summary: Summary | None, evaluation: Evaluation | None, ladder: Ladder | None, latency: Latency | None
+) -> list[Headline]:
+    """Choose the headline figures; one without its file reads "not run"."""
+    return [
+        _bit_accuracy(summary, ladder),
+        *_tracking(summary, evaluation),
+        _serving(summary, latency),
+        _time(summary),
+    ]
+
+
+def percent(ratio: Ratio) -> str:
+    """`ratio` in percent with its interval, as `97.3 (+0.2 -0.3) %`; a dash where the total is 0."""
+    if ratio.total == 0:
+        return "–"
+    (centre,), (low,), (high,) = clopper_pearson([ratio.passed], [ratio.total])
+    width = high - low
+    digits = 1 if width > 0.002 else 2 if width > 0.0002 else 3
+    up, down = 100 * (high - centre), 100 * (centre - low)
+    return f"{100 * centre:.{digits}f} (+{up:.{digits}f} −{down:.{digits}f}) %"
+
+
+def _absent(label: str, file: str) -> Headline:
+    return Headline(label=label, value="not run", detail=f"no {file}", state="absent")
+
+
+def _bit_accuracy(summary: Summary | None, ladder: Ladder | None) -> Headline:
+    label = "differing integers"
+    if ladder is not None:
+        compared = sum(row.compared for row in ladder.rows)
+        mismatches = sum(row.mismatches for row in ladder.rows)
+        executors = ", ".join(dict.fromkeys(row.executor for row in ladder.rows))
+        detail = f"of {compared:,} compared; {executors} against {ladder.reference}"
+    elif summary is not None and summary.outputs_compared:
+        compared = summary.outputs_compared
+        mismatches = sum(sum(executors.values()) for executors in summary.mismatches.values())
+        detail = f"of {compared:,} compared"
+    else:
+        return _absent(label, "ladder.json")
+    if compared == 0:
+        return Headline(label=label, value="nothing compared", state="absent")
+    return Headline(
+        label=label, value=f"{mismatches:,}", detail=detail, state="different" if mismatches else "equal"
+    )
+
+
+def _tracking(summary: Summary | None, evaluation: Evaluation | None) -> list[Headline]:
+    labels = {"efficiency": "track efficiency", "fake_rate": "fake rate", "duplicate_rate": "duplicate rate"}
+    tracks = evaluation.tracks if evaluation is not None else None
+    if tracks is not None:
+        nouns = {"efficiency": "particles", "fake_rate": "tracks", "duplicate_rate": "tracks"}
+        return [_ratio(label, getattr(tracks, name), nouns[name]) for name, label in labels.items()]
+    if summary is not None and summary.tracking is not None:
+        return [_from_summary(label, getattr(summary.tracking, name), summary.tracking) for name, label in labels.items()]
+    return [_absent(label, "evaluation.json") for label in labels.values()]
+
+
+def _ratio(label: str, ratio: Ratio, noun: str) -> Headline:
+    text = percent(ratio)
+    if " " not in text:
+        return Headline(label=label, value=text, detail=f"no {noun}")
+    value, interval = text.removesuffix(" %").split(" ", 1)
+    return Headline(label=label, value=value, unit="%", detail=f"{interval[1:-1]}; {ratio.passed:,} of {ratio.total:,} {noun}")
+
+
+def _from_summary(label: str, value: float | None, tracking: TrackingSummary) -> Headline:
+    detail = f"{tracking.events:,} events, {tracking.hits:,} hits"
+    if value is None:
+        return Headline(label=label, value="–", detail=detail)
+    return Headline(label=label, value=f"{100 * value:.1f}", unit="%", detail=detail)
+
+
+def _serving(summary: Summary | None, latency: Latency | None) -> Headline:
+    label = "serving latency, median"
+    if summary is not None and summary.serving is not None:
+        serving = summary.serving
+        equal = "labels equal to direct" if serving.labels_equal else "labels DIFFER from direct"
+        value = "–" if serving.p50_ms is None else _three_digits(serving.p50_ms)
+        return Headline(
+            label=label,
+            value=value,
+            unit="" if serving.p50_ms is None else "ms",
+            detail=f"{serving.requests:,} requests to {serving.server}; {equal}",
+            state="" if serving.labels_equal else "different",
+        )
+    served = [item for item in latency.series if item.engine == "triton"] if latency is not None else []
+    tracking = next((item for item in served if item.model == "tracking"), None)
+    if tracking is None or (median := percentile_ms(tracking.samples_ms, 50)) is None:
+        return _absent(label, "summary.json or latency.json")
+    detail = f"{len(tracking.samples_ms):,} requests to model tracking"
+    return Headline(label=label, value=_three_digits(median), unit="ms", detail=detail)
+
+
+def _time(summary: Summary | None) -> Headline:
+    label = "time of all stages"
+    if summary is None or not summary.seconds:
+        return _absent(label, "summary.json")
+    total = sum(summary.seconds.values())
+    value, unit = (f"{total / 60:.1f}", "min") if total >= 120 else (f"{total:.1f}", "s")
+    return Headline(label=label, value=value, unit=unit, detail=f"{len(summary.seconds)} stages, wall clock")
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,0 +1,143 @@
+"""The page: sections in order, drawn from what a run directory holds."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ..core import atomic_file
+from .content import RunContent, read_run
+from .figures_event import draw_event, select_tracks
+from .figures_physics import draw_edge_stages, draw_roc, draw_scores, draw_tracks
+from .figures_run import draw_latency, draw_seconds, draw_training
+from .headlines import headlines, percent
+from .ladder import disagreements, ladder_table
+from .records import Latency
+from .statistics import percentile_ms
+
+PAGE_NAME = "report.html"
+PERCENTILES = (50, 95, 99)
+# Characters that neither XML nor HTML allows, from names that others wrote.
+_ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One section: `file` is what it is drawn from, `made_by` what writes it, `present` whether it is there."""
+
+    key: str
+    title: str
+    file: str
+    made_by: str
+    present: bool
+
+
+def write_report(run_directory: Path) -> Path:
+    """Write `report.html`, one self-contained page, into a run directory.
+
+    Args:
+        run_directory: Folder with any of the files of `docs/reports.md`.
+
+    Returns:
+        Path of the page. The page opens from disk, needs no network, and is written whole or not at all.
+
+    Raises:
+        DataError: No such directory, no file of a run in it, or a malformed file (file and key named).
+    """
+    page = render_page(read_run(run_directory), name=run_directory.resolve().name)
+    target = run_directory / PAGE_NAME
+    with atomic_file(target) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return target
+
+
+def render_page(content: RunContent, *, name: str) -> str:
+    """Render the page of a run called `name` as well-formed (XML-parsable) HTML."""
+    folder = Path(__file__).parent
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = percent
+    page = environment.get_template("page.html.jinja").render(
+        name=name,
+        # Our own file, not a run's: safe to put in unescaped.
+        style=(folder / "style.css").read_text(encoding="utf-8"),
+        content=content,
+        sections=_sections(content),
+        headlines=headlines(
+            summary=content.summary, evaluation=content.evaluation, ladder=content.ladder, latency=content.latency
+        ),
+        **_figures(content),
+        **_tables(content),
+    )
+    return _ILLEGAL.sub("\ufffd", page)
+
+
+def _sections(content: RunContent) -> dict[str, Section]:
+    evaluation = content.evaluation
+    rows = (
+        ("event", "Event display", "event_display.npz", "hitfabric evaluate", content.event is not None),
+        ("tracks", "Tracks", "evaluation.json", "hitfabric evaluate", bool(evaluation and evaluation.tracks)),
+        ("edges", "Edges", "evaluation.json", "hitfabric evaluate", bool(evaluation and (evaluation.stages or evaluation.networks))),
+        ("training", "Training", "training/<network>.csv", "hitfabric train", bool(content.training)),
+        ("ladder", "Bit-accuracy ladder", "ladder.json", "hitfabric validate", content.ladder is not None),
+        ("latency", "Serving latency", "latency.json", "hitfabric serve and track", content.latency is not None),
+        ("projects", "Hardware projects", "projects.json", "hitfabric build", content.projects is not None),
+        ("seconds", "Time per stage", "summary.json", "hitfabric demo", bool(content.summary and content.summary.seconds)),
+        ("provenance", "Provenance", "run.json", "every command", content.run is not None),
+    )
+    return {
+        key: Section(key=key, title=title, file=file, made_by=made_by, present=present)
+        for key, title, file, made_by, present in rows
+    }
+
+
+def _figures(content: RunContent) -> dict[str, Any]:
+    evaluation, summary = content.evaluation, content.summary
+    tracks = evaluation.tracks if evaluation else None
+    displayed = select_tracks(content.event) if content.event else None
+    return {
+        "displayed": displayed,
+        "event_figure": draw_event(content.event, displayed) if content.event and displayed else None,
+        "tracks_figure": draw_tracks(tracks) if tracks else None,
+        "stages_figure": draw_edge_stages(evaluation.stages) if evaluation and evaluation.stages else None,
+        "roc_figure": draw_roc(evaluation.networks) if evaluation else None,
+        "scores_figure": draw_scores(evaluation.networks) if evaluation else None,
+        "training_figures": [
+            (curves, draw_training(curves, name=f"training{place}")) for place, curves in enumerate(content.training)
+        ],
+        "latency_figure": draw_latency(content.latency.series) if content.latency and content.latency.series else None,
+        "seconds_figure": draw_seconds(summary.seconds) if summary and summary.seconds else None,
+    }
+
+
+def _tables(content: RunContent) -> dict[str, Any]:
+    ladder, summary = content.ladder, content.summary
+    return {
+        "ladder": ladder_table(ladder) if ladder else None,
+        "disagreements": disagreements(ladder, summary) if ladder and summary else [],
+        "latency_rows": _latency_rows(content.latency) if content.latency else [],
+        "percentiles": PERCENTILES,
+        "figure_names": list(
+            dict.fromkeys(name for project in content.projects.projects for name in project.figures)
+            if content.projects
+            else ()
+        ),
+        "config": json.dumps(content.run.config, indent=2, ensure_ascii=False) if content.run else "",
+    }
+
+
+def _latency_rows(latency: Latency) -> list[tuple[str, str, int, list[float | None]]]:
+    return [
+        (item.model, item.engine, len(item.samples_ms), [percentile_ms(item.samples_ms, percent) for percent in PERCENTILES])
+        for item in latency.series
+    ]

@@ -1,0 +1,47 @@
+"""Reading JSON records: validated whole, and an error that names the file and the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from ..core import DataError, StrictModel
+
+Record = TypeVar("Record", bound=StrictModel)
+REMEDY = "write the file again with the command that made it, or remove it from the run directory"
+SHOWN_ERRORS = 3
+
+
+def read_record(model: type[Record], path: Path) -> Record | None:
+    """Read one JSON file of a run directory.
+
+    Args:
+        model: Record that the file must match; unknown keys and inexact types are errors.
+        path: The file.
+
+    Returns:
+        The record, or None where there is no such file.
+
+    Raises:
+        DataError: The file cannot be read, is not JSON, or does not match; the message names file and keys.
+    """
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}", remedy=REMEDY) from error
+    try:
+        return model.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        raise DataError(f"{path}: {_describe(error)}", remedy=REMEDY) from error
+
+
+def _describe(error: ValidationError) -> str:
+    items = error.errors(include_url=False)
+    described = [f"{'.'.join(map(str, item['loc'])) or 'the whole file'}: {item['msg']}" for item in items[:SHOWN_ERRORS]]
+    if len(items) > SHOWN_ERRORS:
+        described.append(f"and {len(items) - SHOWN_ERRORS} more")
+    return ", ".join(described)

@@ -1,0 +1,231 @@
+"""A complete run directory with made-up but consistent figures, to look at and to test the report with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hitfabric.core import RunDirectory
+from hitfabric.reports.records import Evaluation, Ladder, Latency, Projects, Summary
+
+LAYERS_MM = np.array([32.0, 72.0, 116.0, 172.0, 260.0, 360.0, 500.0, 660.0, 820.0, 1020.0])
+STAGES = {"simulate": 41.0, "train": 182.4, "build": 7.1, "validate": 64.0, "serve": 3.2, "track": 21.7, "evaluate": 9.8}
+NODES = {
+    "embedding": ("features", "dense_0", "relu_0", "dense_1", "relu_1", "dense_2", "embedding"),
+    "filter": ("pairs", "dense_0", "relu_0", "logits"),
+    "interaction_network": ("nodes", "edges", "edge_gather", "edge_concat", "relational_dense", "relu", "edge_aggregate", "logits"),
+}
+
+
+@pytest.fixture(scope="session")
+def sample_run_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run directory with every file of a run; not to be changed."""
+    return write_sample_run(tmp_path_factory.mktemp("runs") / "sample")
+
+
+@pytest.fixture
+def sample_run(sample_run_template: Path, tmp_path: Path) -> Path:
+    """Run directory with every file of a run, the test's own."""
+    return Path(shutil.copytree(sample_run_template, tmp_path / "sample"))
+
+
+@pytest.fixture(scope="session")
+def make_ladder() -> Callable[..., Ladder]:
+    """`make_ladder(mismatches=n)`: a ladder with n mismatches in one node of the C simulation of the filter."""
+    return ladder
+
+
+def write_sample_run(directory: Path, *, particles: int = 120) -> Path:
+    """Write every file of a run into `directory` and return it."""
+    generator = np.random.default_rng(7)
+    run = RunDirectory(path=directory)
+    run.record(command="hitfabric demo --out runs/sample", config={"events": 5, "chain": {"radius": 0.1}}, seed=7)
+    run.write_json("summary.json", summary().model_dump(mode="json"))
+    run.write_json("evaluation.json", evaluation(generator).model_dump(mode="json"))
+    run.write_json("ladder.json", ladder().model_dump(mode="json"))
+    run.write_json("latency.json", latency(generator).model_dump(mode="json"))
+    run.write_json("projects.json", projects().model_dump(mode="json"))
+    np.savez_compressed(directory / "event_display.npz", **event(generator, particles=particles))
+    _write_training(directory / "training", generator)
+    return directory
+
+
+def event(generator: np.random.Generator, *, particles: int) -> dict[str, np.ndarray]:
+    """Hits of straight-in-z helices on cylinders; one particle in ten is lost, one found track in twenty is mixed."""
+    pt = 0.3 + generator.pareto(2.0, particles)
+    phi, eta, charge = generator.uniform(-np.pi, np.pi, particles), generator.normal(0, 1.4, particles), generator.choice((-1, 1), particles)
+    rho = pt / (0.3 * 2.0) * 1000.0
+    r = np.broadcast_to(LAYERS_MM, (particles, LAYERS_MM.size))
+    turn = np.arcsin(np.clip(r / (2 * rho[:, None]), -1, 1))
+    angle = phi[:, None] - charge[:, None] * turn
+    z = 2 * rho[:, None] * turn * np.sinh(eta)[:, None]
+    seen = (np.abs(z) < 2900.0) & (r < 2 * rho[:, None])
+    owner = np.broadcast_to(np.arange(particles)[:, None], r.shape)[seen]
+    lost = generator.random(particles) < 0.1
+    labels = np.where(lost[owner], -1, owner)
+    swapped = generator.random(owner.size) < 0.05
+    labels[swapped] = generator.permutation(labels[swapped])
+    radius, azimuth = r[seen], angle[seen]
+    return {
+        "x": radius * np.cos(azimuth),
+        "y": radius * np.sin(azimuth),
+        "z": z[seen],
+        "r": radius,
+        "labels": labels.astype(np.int64),
+        "particle_id": owner.astype(np.uint64) + np.uint64(1),
+        "pt": pt[owner],
+        "event": np.array("event 9030"),
+    }
+
+
+def summary() -> Summary:
+    """Headline figures of the sample run."""
+    return Summary.model_validate(
+        {
+            "mismatches": {network: {executor: 0 for executor in ("golden", "native", "csim")} for network in NODES},
+            "outputs_compared": 3_456_000,
+            "tracking": {"efficiency": 0.93, "fake_rate": 0.04, "duplicate_rate": 0.01, "events": 5, "hits": 574_210},
+            "serving": {"requests": 120, "labels_equal": True, "p50_ms": 412.0, "server": "Triton 2.51.0"},
+            "seconds": STAGES,
+        }
+    )
+
+
+def evaluation(generator: np.random.Generator) -> Evaluation:
+    """Scores, edges and tracks with Gaussian scores and an efficiency that rises with pT."""
+    return Evaluation.model_validate(
+        {
+            "sample": "acts_ttbar_pu200, validation events 9030-9034",
+            "events": 5,
+            "hits": 574_210,
+            "networks": {
+                "filter": _scores(generator, true=60_000, false=540_000, distance=2.8),
+                "interaction_network": _scores(generator, true=4_200, false=6_100, distance=3.6)
+                | {"sample": "plus_2GeV, events 1060-1079"},
+            },
+            "stages": [
+                {"name": "radius graph", "target": 61_200, "kept": 60_000, "edges": 600_000, "hits": 574_210},
+                {"name": "filter", "target": 61_200, "kept": 58_900, "edges": 121_000, "hits": 574_210},
+                {"name": "interaction network", "target": 61_200, "kept": 57_100, "edges": 60_400, "hits": 574_210},
+            ],
+            "tracks": {
+                "definition": "Particles with pT > 1 GeV and three hits; matched when each shares more than half of its hits",
+                "efficiency": {"passed": 4650, "total": 5000},
+                "fake_rate": {"passed": 190, "total": 4900},
+                "duplicate_rate": {"passed": 49, "total": 4900},
+                "pt": _binned(generator, np.geomspace(0.5, 20, 13), size=400),
+                "eta": _binned(generator, np.linspace(-4, 4, 17), size=300),
+            },
+        }
+    )
+
+
+def ladder(*, mismatches: int = 0) -> Ladder:
+    """Three executors, every node; `mismatches` of them in one node of the C simulation."""
+    rows = []
+    for network, nodes in NODES.items():
+        for place, node in enumerate(nodes):
+            for executor in ("golden", "native", "csim"):
+                broken = mismatches if (network, place, executor) == ("filter", 2, "csim") else 0
+                hidden = executor == "csim" and node.startswith("dense")
+                if hidden:
+                    continue
+                rows.append(
+                    {
+                        "network": network,
+                        "node": node,
+                        "executor": executor,
+                        "compared": 48_000,
+                        "mismatches": broken,
+                        "first": {"index": [3, 5], "expected": 12, "found": 13} if broken else None,
+                        "low": 0 if "relu" in node else -16_256,
+                        "high": 127 if "relu" in node else 16_256,
+                        "reached_low": 0 if "relu" in node else -9_120,
+                        "reached_high": 127 if "relu" in node else 8_804,
+                        "saturated": 31 if "relu" in node else 0,
+                    }
+                )
+    return Ladder.model_validate({"reference": "Brevitas", "sample": "5 events and format extremes", "rows": rows})
+
+
+def latency(generator: np.random.Generator) -> Latency:
+    """Direct and served latencies of the four models."""
+    scales = {"embedding": 4.0, "filter": 11.0, "interaction_network": 2.2, "tracking": 400.0}
+    series = [
+        {"model": model, "engine": engine, "samples_ms": (offset + generator.gamma(9.0, scale / 9.0, 120)).tolist()}
+        for model, scale in scales.items()
+        for engine, offset in (("direct", 0.0), ("triton", 1.2))
+    ]
+    return Latency.model_validate({"workload": "one event of 115k hits", "server": "Triton 2.51.0", "series": series})
+
+
+def projects() -> Projects:
+    """Two projects, one of them without an estimate."""
+    counted = {"value": 5_120, "kind": "counted"}
+    return Projects.model_validate(
+        {
+            "projects": [
+                {
+                    "network": network,
+                    "io_type": io_type,
+                    "reuse_factor": 1,
+                    "figures": {
+                        "MACs per row": counted,
+                        "weights": counted,
+                        "weight bits": {"value": 7, "kind": "counted", "unit": "bit"},
+                        "LUT": {"value": 31_000, "kind": "estimated"},
+                        "latency": {"value": None, "kind": "not measured", "unit": "ns"},
+                    },
+                }
+                for network, io_type in (("embedding", "io_parallel"), ("filter", "io_parallel"), ("interaction_network", "io_stream"))
+            ]
+        }
+    )
+
+
+def _scores(generator: np.random.Generator, *, true: int, false: int, distance: float) -> dict:
+    good, bad = generator.normal(distance / 2, 1.0, true), generator.normal(-distance / 2, 1.0, false)
+    edges = np.linspace(-6, 6, 61)
+    thresholds = np.linspace(-6, 6, 201)
+    kept = true - np.searchsorted(np.sort(good), thresholds)
+    wrong = false - np.searchsorted(np.sort(bad), thresholds)
+    purity = [float(k / (k + w)) if k + w else None for k, w in zip(kept, wrong, strict=True)]
+    return {
+        "true": true,
+        "false": false,
+        "threshold": 0.2,
+        "roc": {
+            "threshold": thresholds.tolist(),
+            "efficiency": (kept / true).tolist(),
+            "false_positive_rate": (wrong / false).tolist(),
+            "purity": purity,
+            "auc": 0.976,
+        },
+        "scores": {
+            "quantity": "logit",
+            "edges": edges.tolist(),
+            "true": np.histogram(good, edges)[0].tolist(),
+            "false": np.histogram(bad, edges)[0].tolist(),
+        },
+    }
+
+
+def _binned(generator: np.random.Generator, edges: np.ndarray, *, size: int) -> dict:
+    total = generator.poisson(size, edges.size - 1)
+    rates = {"efficiency": 0.6 + 0.38 * (1 - np.exp(-edges[1:] ** 2)), "fake_rate": 0.04, "duplicate_rate": 0.012}
+    return {
+        name: {"edges": edges.tolist(), "passed": generator.binomial(total, rate).tolist(), "total": total.tolist()}
+        for name, rate in rates.items()
+    }
+
+
+def _write_training(folder: Path, generator: np.random.Generator) -> None:
+    folder.mkdir()
+    for network in NODES:
+        loss = np.exp(-np.arange(12) / 5) + generator.normal(0, 0.01, 12)
+        lines = ["epoch,train_loss,validation_loss,efficiency,purity"]
+        lines += [f"{epoch},{value},{value * 1.07},{1 - value / 4},{1 - value / 2}" for epoch, value in enumerate(loss)]
+        (folder / f"{network}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
