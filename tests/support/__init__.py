@@ -1,0 +1,1 @@
+"""Networks and vectors that several rooms' tests share."""
