@@ -1,0 +1,138 @@
+"""Configuration of training."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from ..core import StrictModel
+from ..detector import PIXEL_VOLUMES
+from .config import EmbeddingConfig, FilterConfig, InteractionConfig
+
+Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+
+
+class ScheduleConfig(StrictModel):
+    """How long and how fast one network learns: first its float twin, then, from there, the quantized network.
+
+    Attributes:
+        float_epochs: Epochs of the float twin; 0 trains the quantized network from the start.
+        quantized_epochs: Epochs of quantization-aware training.
+        steps: Optimiser steps per epoch.
+        learning_rate: Peak learning rate of the float phase (Adam, one cosine cycle).
+        quantized_learning_rate: Peak learning rate of the quantized phase.
+        seconds: The phase in progress ends after the epoch in which the network's share of time is used up. A run that is cut
+            short says so; only a run that is not is reproducible.
+    """
+
+    float_epochs: Annotated[int, Field(ge=0)] = 4
+    quantized_epochs: Count = 4
+    steps: Count = 40
+    learning_rate: Positive = 3e-3
+    quantized_learning_rate: Positive = 1e-3
+    seconds: Positive = 120.0
+
+
+class DataConfig(StrictModel):
+    """Which events, hits and particles are learned from.
+
+    Attributes:
+        events: Training events, from the first of the directory on; None takes all but the validation events.
+        validation_events: Events after those, on which epochs are compared and radius and thresholds are chosen.
+        volumes: Detector volumes whose hits are used; None takes all.
+        signal_min_pt: Edges of particles above this transverse momentum (GeV) are signal.
+        ignored_min_pt: True edges between this (GeV) and `signal_min_pt` are neither signal nor background.
+    """
+
+    events: Count | None = 6
+    validation_events: Count = 1
+    volumes: tuple[int, ...] | None = PIXEL_VOLUMES
+    signal_min_pt: Positive = 1.0
+    ignored_min_pt: Positive = 0.5
+
+    @model_validator(mode="after")
+    def _ordered(self) -> DataConfig:
+        if self.ignored_min_pt > self.signal_min_pt:
+            raise ValueError("ignored_min_pt must not exceed signal_min_pt")
+        return self
+
+
+class EmbeddingTraining(StrictModel):
+    """Metric learning with a hinge loss.
+
+    Attributes:
+        network: Widths and bits.
+        schedule: Epochs and learning rates.
+        margin: Distance to which wrong pairs are pushed apart.
+        true_pairs: True pairs per step.
+        queries: Hits per search whose neighbours in the current embedding become hard negatives (half of them of signal).
+        neighbours: Neighbours looked at per query.
+        random_pairs: Random pairs per search for neighbours.
+        reuse: Steps that share the wrong pairs of one search.
+        efficiency: Fraction of the true edges the radius must contain.
+    """
+
+    network: EmbeddingConfig = EmbeddingConfig()
+    schedule: ScheduleConfig = ScheduleConfig(float_epochs=5, quantized_epochs=3, steps=60, learning_rate=4e-3)
+    margin: Positive = 0.1
+    true_pairs: Count = 3000
+    queries: Count = 6000
+    neighbours: Count = 30
+    random_pairs: Count = 4000
+    reuse: Count = 4
+    efficiency: Fraction = 0.98
+
+
+class FilterTraining(StrictModel):
+    """Binary classification of the radius graph's edges.
+
+    Attributes:
+        network: Widths and bits.
+        schedule: Epochs and learning rates.
+        batch: Edges per step.
+        signal_fraction: Fraction of signal edges in a batch (they are a percent of the radius graph).
+        efficiency: Fraction of the signal edges in the radius graph that the threshold keeps.
+    """
+
+    network: FilterConfig = FilterConfig()
+    schedule: ScheduleConfig = ScheduleConfig(float_epochs=4, quantized_epochs=3, steps=150)
+    batch: Count = 8192
+    signal_fraction: Fraction = 0.25
+    efficiency: Fraction = 0.985
+
+
+class InteractionTraining(StrictModel):
+    """Binary classification of the edges of whole graphs, one graph per step.
+
+    Attributes:
+        network: Widths, rounds and bits.
+        schedule: Epochs and learning rates.
+        signal_weight: Weight of a signal edge in the loss, relative to a background edge.
+    """
+
+    network: InteractionConfig = InteractionConfig(input_bits=16)
+    schedule: ScheduleConfig = ScheduleConfig(float_epochs=8, quantized_epochs=6, steps=40, learning_rate=1e-2)
+    signal_weight: Positive = 1.0
+
+
+class ChainTraining(StrictModel):
+    """Training of the whole chain, each network on what the one before it lets through.
+
+    Attributes:
+        data: Events, hits and particles.
+        embedding: Embedding network.
+        filter: Edge filter.
+        interaction_network: Interaction network.
+        minimum_hits: Connected components with fewer hits are no tracks.
+        seed: Seed of weights and samples.
+    """
+
+    data: DataConfig = DataConfig()
+    embedding: EmbeddingTraining = EmbeddingTraining()
+    filter: FilterTraining = FilterTraining()
+    interaction_network: InteractionTraining = InteractionTraining()
+    minimum_hits: Annotated[int, Field(ge=2)] = 3
+    seed: int = 0
