@@ -46,6 +46,7 @@ def compile_library(
 
     Raises:
         ToolError: No compiler, or it failed; its full output is kept beside the target as `.log`.
+
     """
     compiler = find_tool("g++", purpose=purpose)
     with atomic_file(target) as temporary:
@@ -59,6 +60,8 @@ def compile_library(
         if done.returncode != 0:
             log = target.with_suffix(".log")
             log.write_text(" ".join(command) + "\n" + done.stderr, encoding="utf-8")
-            reason = next((line for line in done.stderr.splitlines() if "error" in line), f"exit code {done.returncode}")
+            reason = next(
+                (line for line in done.stderr.splitlines() if "error" in line), f"exit code {done.returncode}"
+            )
             raise ToolError(f"g++ could not {purpose}: {reason.strip()}", remedy=f"see {log}")
     return target

@@ -34,6 +34,7 @@ def load_config(model: type[Model], path: Path | None = None, overrides: Mapping
 
     Raises:
         ConfigError: The file is missing, is not YAML, or a key or value is not accepted (each one named).
+
     """
     values = _read_mapping(path) if path is not None else {}
     for dotted, value in (overrides or {}).items():
@@ -43,7 +44,8 @@ def load_config(model: type[Model], path: Path | None = None, overrides: Mapping
         return model.model_validate(values)
     except ValidationError as error:
         details = ", ".join(
-            f"{'.'.join(str(part) for part in item['loc']) or 'configuration'}: {item['msg']}" for item in error.errors()
+            f"{'.'.join(str(part) for part in item['loc']) or 'configuration'}: {item['msg']}"
+            for item in error.errors()
         )
         source = str(path) if path is not None else "options"
         raise ConfigError(

@@ -9,6 +9,7 @@ class HitfabricError(Exception):
     Args:
         message: What went wrong, naming the file, tensor, module or limit.
         remedy: What to do next.
+
     """
 
     def __init__(self, message: str, *, remedy: str) -> None:

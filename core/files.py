@@ -19,6 +19,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
     Yields:
         Path to write to.
+
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -41,6 +42,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
     Yields:
         Directory to write into.
+
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))

@@ -24,6 +24,7 @@ def progress(iterable: Iterable[Item], *, description: str, total: int | None = 
 
     Yields:
         The items, unchanged.
+
     """
     if total is None and isinstance(iterable, Sized):
         total = len(iterable)
@@ -31,7 +32,13 @@ def progress(iterable: Iterable[Item], *, description: str, total: int | None = 
     if not console.is_terminal:
         yield from _log_lines(iterable, description=description, total=total)
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as bar:
         yield from bar.track(iterable, total=total, description=description)
 
@@ -40,7 +47,7 @@ def _log_lines(iterable: Iterable[Item], *, description: str, total: int | None)
     of_total = f"/{total}" if total is not None else ""
     start = last = time.monotonic()
     count = 0
-    for count, item in enumerate(iterable, start=1):  # noqa: B007 - the count is read after the loop
+    for count, item in enumerate(iterable, start=1):
         yield item
         now = time.monotonic()
         if now - last >= LOG_INTERVAL_SECONDS:

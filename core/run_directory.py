@@ -26,12 +26,18 @@ class RunDirectory:
 
     Attributes:
         path: The folder; created when first written to.
+
     """
 
     path: Path
 
     def record(
-        self, *, command: str, config: BaseModel | Mapping[str, Any], inputs: Sequence[Path] = (), seed: int | None = None
+        self,
+        *,
+        command: str,
+        config: BaseModel | Mapping[str, Any],
+        inputs: Sequence[Path] = (),
+        seed: int | None = None,
     ) -> Path:
         """Write `run.json`.
 
@@ -43,6 +49,7 @@ class RunDirectory:
 
         Returns:
             Path of the file written.
+
         """
         values = config.model_dump(mode="json") if isinstance(config, BaseModel) else dict(config)
         return self.write_json(

@@ -22,6 +22,7 @@ def find_tool(name: str, *, purpose: str) -> Path:
 
     Raises:
         ToolError: It is not installed; the message names the Debian package.
+
     """
     found = shutil.which(name)
     if found is None:

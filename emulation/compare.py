@@ -35,6 +35,7 @@ class Divergence:
         index: Index of the element in the node's tensor.
         expected: Integer of the reference.
         found: Integer of the other executor.
+
     """
 
     batch: int
@@ -59,6 +60,7 @@ class Rung:
         reached_low: Smallest integer the vectors reached.
         reached_high: Largest one.
         saturated: Integers at either bound of a requantization.
+
     """
 
     network: str
@@ -80,7 +82,9 @@ class Rung:
         self.compared += expected.size
         if expected.size:
             self.reached_low = int(min(expected.min(), self.reached_low if self.reached_low is not None else self.high))
-            self.reached_high = int(max(expected.max(), self.reached_high if self.reached_high is not None else self.low))
+            self.reached_high = int(
+                max(expected.max(), self.reached_high if self.reached_high is not None else self.low)
+            )
         if saturates:
             self.saturated += int(np.count_nonzero((expected == self.low) | (expected == self.high)))
         different = expected != found
@@ -97,6 +101,7 @@ class Ladder:
 
     Attributes:
         rungs: One per executor and visible node, in the order of computation.
+
     """
 
     rungs: list[Rung] = field(default_factory=list)
@@ -135,6 +140,7 @@ def compare_executors(reference: Comparable, others: Sequence[Comparable], batch
 
     Returns:
         The ladder; an executor is right only where it was compared and has 0 mismatches.
+
     """
     nodes = reference.graph.visible
     rungs = {

@@ -20,6 +20,7 @@ class Executor(Protocol):
     Attributes:
         name: golden, native or csim.
         graph: The graph computed.
+
     """
 
     name: str
@@ -51,6 +52,7 @@ def make_executor(name: str, graph: TypedGraph, **options: Any) -> Executor:  # 
     Raises:
         ConfigError: Unknown name.
         ToolError: Its compiler is missing or failed.
+
     """
     match name:
         case "golden":
@@ -70,9 +72,7 @@ def make_executor(name: str, graph: TypedGraph, **options: Any) -> Executor:  # 
 
 def to_values(graph: TypedGraph, integers: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.float32]]:
     """Output integers as float32 values (exact up to 24 bits)."""
-    return {
-        node.name: node.tensor.format.to_float(integers[node.name]).astype(np.float32) for node in graph.outputs
-    }
+    return {node.name: node.tensor.format.to_float(integers[node.name]).astype(np.float32) for node in graph.outputs}
 
 
 def wanted_nodes(graph: TypedGraph, nodes: Sequence[str] | None) -> tuple[str, ...]:
@@ -80,6 +80,7 @@ def wanted_nodes(graph: TypedGraph, nodes: Sequence[str] | None) -> tuple[str, .
 
     Raises:
         ConfigError: A name is not a visible node.
+
     """
     visible = tuple(node.name for node in graph.visible)
     if nodes is None:

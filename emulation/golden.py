@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ class GoldenExecutor:
         graph: The network.
         accumulator_widths: Bits of accumulators that wrap, by Dense node: what narrower hardware would do. None by
             default, since every accumulator of a typed graph is proven wide enough.
+
     """
 
     name = "golden"
@@ -57,7 +59,7 @@ class GoldenExecutor:
         values: dict[str, Integers] = {}
         for node in self.graph.nodes:
             if isinstance(node, Input):
-                values[node.name] = _enter(node, np.asarray(inputs[node.name]))
+                values[node.name] = _enter(node, inputs[node.name])
             else:
                 result = _compute(self.graph, node, [values[name] for name in node.inputs], sizes)
                 values[node.name] = self._narrow(node, result)
@@ -71,7 +73,7 @@ class GoldenExecutor:
         return narrow.requantize(result, fraction=0)
 
 
-def _enter(node: Input, array: NDArray[np.generic]) -> Integers:
+def _enter(node: Input, array: NDArray[Any]) -> Integers:
     return array.astype(np.int64) if node.tensor.is_index else node.tensor.format.quantize(array)
 
 

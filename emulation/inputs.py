@@ -20,6 +20,7 @@ class Sizes:
         rows: Rows of a row network, else 0.
         nodes: Nodes of a graph network, else 0.
         edges: Edges of a graph network, else 0.
+
     """
 
     rows: int = 0
@@ -45,6 +46,7 @@ def check_inputs(graph: TypedGraph, inputs: Mapping[str, NDArray[np.generic]]) -
 
     Raises:
         DataError: A tensor is missing, unknown or malformed; the message names it and the limit.
+
     """
     expected = [node.name for node in graph.inputs]
     if sorted(inputs) != sorted(expected):

@@ -27,6 +27,7 @@ class Mutation:
         graph: The graph the mutated executor runs.
         accumulator_widths: Accumulators that wrap, by node.
         edge: Edge whose ends are swapped on input, or None.
+
     """
 
     kind: str
@@ -46,6 +47,7 @@ class MutationResult:
         executor: Executor that ran the mutated network.
         caught: Whether a mismatch was counted.
         node: First diverging node.
+
     """
 
     kind: str
@@ -62,6 +64,7 @@ class MutatedExecutor:
         inner: Executor of the mutated graph.
         graph: The original graph.
         edge: Edge whose ends are swapped on input, or None.
+
     """
 
     def __init__(self, inner: Comparable, *, graph: TypedGraph, edge: int | None = None) -> None:
@@ -94,6 +97,7 @@ def mutations(graph: TypedGraph, vectors: Arrays, *, seed: int = 0) -> list[Muta
 
     Returns:
         The mutations.
+
     """
     generator = np.random.default_rng(seed)
     values = GoldenExecutor(graph).run_all(vectors)
@@ -124,6 +128,7 @@ def try_mutations(
 
     Returns:
         One result per mutation.
+
     """
     reference = GoldenExecutor(graph)
     results = []
@@ -148,9 +153,7 @@ def golden_mutant(mutation: Mutation) -> GoldenExecutor:
     return GoldenExecutor(mutation.graph, accumulator_widths=mutation.accumulator_widths)
 
 
-def _weight_bit(
-    graph: TypedGraph, values: Mapping[str, NDArray[np.int64]], generator: np.random.Generator
-) -> Mutation:
+def _weight_bit(graph: TypedGraph, values: Mapping[str, NDArray[np.int64]], generator: np.random.Generator) -> Mutation:
     places = []
     for node in graph.nodes:
         if isinstance(node, Dense):

@@ -32,6 +32,7 @@ class NativeExecutor:
     Raises:
         ToolError: No C++ compiler, or it failed.
         GraphError: A tensor needs more than 53 bits.
+
     """
 
     name = "native"
@@ -53,9 +54,7 @@ class NativeExecutor:
     def run_integers(self, inputs: Arrays, nodes: Sequence[str] | None = None) -> dict[str, NDArray[np.int64]]:
         """Integers of the visible nodes asked for, each on its node's grid."""
         sizes = self._check(inputs)
-        taps = {
-            name: np.empty(self._shape(name, sizes), dtype=np.int64) for name in wanted_nodes(self.graph, nodes)
-        }
+        taps = {name: np.empty(self._shape(name, sizes), dtype=np.int64) for name in wanted_nodes(self.graph, nodes)}
         self._call(inputs, sizes, taps=[taps.get(node.name) for node in self.graph.visible])
         return taps
 

@@ -20,6 +20,7 @@ class Segment:
     Attributes:
         dimension: Symbolic dimension the rows run over.
         nodes: Operations in order.
+
     """
 
     dimension: str
@@ -39,6 +40,7 @@ class Plan:
         segments: Passes in order.
         stored: Names of the tensors kept in memory between passes.
         dynamic: Whether every aggregate is requantized at once, so that any number of edges stays exact.
+
     """
 
     segments: tuple[Segment, ...]
@@ -51,6 +53,7 @@ def plan(graph: TypedGraph) -> Plan:
 
     Raises:
         GraphError: A tensor needs more than 53 bits.
+
     """
     segments = _segments(graph)
     home = {node.name: number for number, segment in enumerate(segments) for node in segment.nodes}
@@ -75,9 +78,7 @@ def value_type(graph: TypedGraph, node: Node) -> str:
     if isinstance(node, Dense):
         largest = max(largest, _largest_partial_sum(graph, node))
     if largest > DOUBLE_LIMIT:
-        raise GraphError(
-            f"node {node.name} needs more than 53 bits", remedy="use fewer bits, or the golden executor"
-        )
+        raise GraphError(f"node {node.name} needs more than 53 bits", remedy="use fewer bits, or the golden executor")
     return "float" if largest <= FLOAT_LIMIT else "double"
 
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..quantization import Add, Concat, Dense, EdgeAggregate, EdgeGather, FixedPoint, Input, Node, Output, Requantize, TypedGraph
+from ..quantization import (
+    Add,
+    Concat,
+    Dense,
+    EdgeAggregate,
+    EdgeGather,
+    FixedPoint,
+    Input,
+    Node,
+    Output,
+    Requantize,
+    TypedGraph,
+)
 from .native_plan import Plan, Segment, dense_shifts, is_feature, value_type
 
 SIZES = {"R": "call.rows", "N": "call.nodes", "E": "call.edges"}
@@ -19,9 +31,10 @@ def native_source(graph: TypedGraph, plan: Plan) -> str:
 
     Returns:
         C++17 source exporting `hitfabric_run`; see `FOOTER` for its contract.
+
     """
     writer = _Writer(graph, plan)
-    parts = ['#include <exception>\n#include <vector>\n\n#include "native_kernels.h"\n\nnamespace {\n\nusing namespace hitfabric;\n']
+    parts = [HEADER]
     parts.extend(writer.constants())
     parts.append(writer.call_structure())
     parts.extend(writer.segment(number, segment) for number, segment in enumerate(plan.segments))
@@ -79,9 +92,10 @@ class _Writer:
         return "\n".join([*lines, "}\n"])
 
     def entry(self) -> str:
+        tensors = [self.graph[name] for name in sorted(self.plan.stored)]
         prepare = [
-            f"    call.t_{name}.resize({SIZES[str(self.graph[name].tensor.shape[0])]} * {self.graph[name].tensor.width});"
-            for name in sorted(self.plan.stored)
+            f"    call.t_{node.name}.resize({SIZES[str(node.tensor.shape[0])]} * {node.tensor.width});"
+            for node in tensors
         ]
         passes: list[str] = []
         for number, segment in enumerate(self.plan.segments):
@@ -95,7 +109,8 @@ class _Writer:
                 "#pragma omp parallel for schedule(static) num_threads(threads) if (blocks > 64)",
                 "      for (std::int64_t block = 0; block < blocks; ++block) {",
                 "        const std::int64_t start = block * kLanes;",
-                f"        segment_{number}(call, start, static_cast<int>(size - start < kLanes ? size - start : kLanes));",
+                "        const auto count = static_cast<int>(size - start < kLanes ? size - start : kLanes);",
+                f"        segment_{number}(call, start, count);",
                 "      }",
                 "    }",
             ]
@@ -118,7 +133,9 @@ class _Writer:
                 form = node.tensor.format
                 rows = f"static_cast<const float*>(call.inputs[{self.inputs[name]}]) + start * {node.tensor.width}"
                 limits = f"{_number(kind, form.low)}, {_number(kind, form.high)}"
-                lines.append(f"  load_features<{_rounding(form)}>({rows}, count, {2.0**form.fraction!r}, {limits}, t_{name});")
+                lines.append(
+                    f"  load_features<{_rounding(form)}>({rows}, count, {2.0**form.fraction!r}, {limits}, t_{name});"
+                )
             case Dense():
                 lines.append(f"  dense<{kind}>(t_{node.inputs[0]}, {name}_weight, {name}_bias, t_{name});")
             case Requantize():
@@ -160,9 +177,8 @@ class _Writer:
         assert isinstance(node, EdgeAggregate)
         source, index = node.inputs
         kernel = f"aggregate<{'true' if node.mode == 'max' else 'false'}, {node.tensor.width}>"
-        arguments = (
-            f"call.t_{source}.data(), {self._index(index)}, {node.column}, call.edges, call.nodes, call.t_{node.name}.data()"
-        )
+        sizes = "call.edges, call.nodes"
+        arguments = f"call.t_{source}.data(), {self._index(index)}, {node.column}, {sizes}, call.t_{node.name}.data()"
         return f"void segment_{number}(Call& call) {{\n  {kernel}({arguments});\n}}\n"
 
     def _index(self, name: str) -> str:
@@ -184,6 +200,17 @@ def _array(kind: str, name: str, values: Iterable[int]) -> str:
     body = ", ".join(str(value) for value in values)
     return f"alignas(64) constexpr {kind} {name}[] = {{{body}}};\n"
 
+
+HEADER = """\
+#include <exception>
+#include <vector>
+
+#include "native_kernels.h"
+
+namespace {
+
+using namespace hitfabric;
+"""
 
 FOOTER = """\
 // Computes the graph. sizes: rows, nodes, edges. inputs: float32 row-major features or int64 edge_index [E, 2], in the

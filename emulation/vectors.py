@@ -26,6 +26,7 @@ def extreme_vectors(graph: TypedGraph, *, seed: int = 0, random_rows: int = 1000
 
     Yields:
         Inputs by name.
+
     """
     generator = np.random.default_rng(seed)
     if not graph.is_graph_network:

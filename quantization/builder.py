@@ -24,6 +24,7 @@ class Maxima:
     Attributes:
         nodes: Most nodes of one graph.
         edges: Most edges of one graph; also bounds the in-degree, hence the width of aggregation sums.
+
     """
 
     nodes: int = 256
@@ -31,7 +32,9 @@ class Maxima:
 
     def __post_init__(self) -> None:
         if self.nodes < 1 or self.edges < 1:
-            raise GraphError(f"maxima {self.nodes}/{self.edges} must be positive", remedy="give at least 1 node and 1 edge")
+            raise GraphError(
+                f"maxima {self.nodes}/{self.edges} must be positive", remedy="give at least 1 node and 1 edge"
+            )
 
     @property
     def index_format(self) -> FixedPoint:
@@ -50,7 +53,7 @@ class GraphBuilder:
         self.maxima = maxima if maxima is not None else Maxima()
         self.nodes: dict[str, Node] = {}
 
-    def input(self, name: str, *, shape: Sequence[Dimension], format: FixedPoint) -> str:  # noqa: A002 - the field's word
+    def input(self, name: str, *, shape: Sequence[Dimension], format: FixedPoint) -> str:
         """Add a feature input of the given shape, quantized to `format` on entry."""
         if format.overflow == "WRAP":
             raise GraphError(f"input {name}: features saturate, never wrap", remedy="use SAT or SAT_SYM")
@@ -100,7 +103,7 @@ class GraphBuilder:
             )
         )
 
-    def requantize(self, name: str, source: str, *, format: FixedPoint) -> str:  # noqa: A002 - the field's word
+    def requantize(self, name: str, source: str, *, format: FixedPoint) -> str:
         """Add a conversion to `format`; its range is the image of the source's range."""
         tensor = self._values(name, source)
         if format.overflow == "WRAP":
@@ -113,11 +116,15 @@ class GraphBuilder:
         """Add a concatenation of at least two tensors along the last axis."""
         tensors = [self._values(name, source) for source in sources]
         if len(tensors) < 2 or any(tensor.shape[:-1] != tensors[0].shape[:-1] for tensor in tensors):
-            raise GraphError(f"node {name}: cannot concatenate {list(sources)}", remedy="give two or more of equal rows")
+            raise GraphError(
+                f"node {name}: cannot concatenate {list(sources)}", remedy="give two or more of equal rows"
+            )
         width = sum(tensor.width for tensor in tensors)
         low, high, fraction = _union(tensors)
         return self._add(
-            Concat(name=name, inputs=tuple(sources), tensor=_exact((*tensors[0].shape[:-1], width), low, high, fraction))
+            Concat(
+                name=name, inputs=tuple(sources), tensor=_exact((*tensors[0].shape[:-1], width), low, high, fraction)
+            )
         )
 
     def add(self, name: str, left: str, right: str) -> str:
@@ -153,7 +160,9 @@ class GraphBuilder:
         self._require(name, edges, "E")
         self._require_index(name, edge_index)
         if column not in (0, 1) or mode not in ("sum", "max"):
-            raise GraphError(f"node {name}: column {column!r}, mode {mode!r}", remedy="use column 0 or 1, mode sum or max")
+            raise GraphError(
+                f"node {name}: column {column!r}, mode {mode!r}", remedy="use column 0 or 1, mode sum or max"
+            )
         terms = self.maxima.edges if mode == "sum" else 1
         low = min(0, tensor.low * terms) if mode == "sum" else 0
         output = _exact(("N", tensor.width), low, max(0, tensor.high * terms), tensor.format.fraction)
@@ -192,7 +201,7 @@ def _exact(shape: tuple[Dimension, ...], low: int, high: int, fraction: int) -> 
     return TensorType(shape=shape, format=FixedPoint.covering(low, high, fraction=fraction), low=low, high=high)
 
 
-def _full_range(shape: tuple[Dimension, ...], format: FixedPoint) -> TensorType:  # noqa: A002 - the field's word
+def _full_range(shape: tuple[Dimension, ...], format: FixedPoint) -> TensorType:
     return TensorType(shape=shape, format=format, low=format.low, high=format.high)
 
 
@@ -203,7 +212,7 @@ def _union(tensors: Sequence[TensorType]) -> tuple[int, int, int]:
     return low, high, fraction
 
 
-def _requantize_exact(format: FixedPoint, ends: tuple[int, int], fraction: int) -> tuple[int, int]:  # noqa: A002
+def _requantize_exact(format: FixedPoint, ends: tuple[int, int], fraction: int) -> tuple[int, int]:
     low, high = format.requantize(np.array(ends, dtype=np.int64), fraction=fraction)
     return int(low), int(high)
 
@@ -217,7 +226,7 @@ def _frozen(
     name: str,
     what: str,
     values: NDArray[np.int64],
-    format: FixedPoint,  # noqa: A002 - the field's word
+    format: FixedPoint,
     shape: tuple[int | None, ...],
 ) -> NDArray[np.int64]:
     array = np.array(values)
@@ -226,7 +235,9 @@ def _frozen(
     if array.ndim != len(shape) or any(w not in (None, g) for w, g in zip(shape, array.shape, strict=True)):
         raise GraphError(f"node {name}: {what} has shape {array.shape}, expected {shape}", remedy="correct the array")
     if array.size == 0 or array.min() < format.low or array.max() > format.high:
-        raise GraphError(f"node {name}: {what} is empty or exceeds {format.ap_type}", remedy="correct the values or format")
+        raise GraphError(
+            f"node {name}: {what} is empty or exceeds {format.ap_type}", remedy="correct the values or format"
+        )
     array = array.astype(np.int64)
     array.setflags(write=False)
     return array

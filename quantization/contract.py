@@ -48,6 +48,7 @@ def lint(model: nn.Module) -> list[Violation]:
 
     Returns:
         The violations, empty where the model can become firmware.
+
     """
     model.eval()
     violations: list[Violation] = []
@@ -66,6 +67,7 @@ def check_module(name: str, module: nn.Module) -> None:
 
     Raises:
         ContractError: It breaks a rule, or is of a kind firmware has no node for.
+
     """
     if isinstance(module, qnn.QuantLinear):
         weight_of(name, module)
@@ -84,6 +86,7 @@ def activation_format(name: str, module: qnn.QuantReLU | qnn.QuantIdentity) -> F
     Raises:
         ContractError: Its quantizer is off, its scale is not a power of two, its zero-point is not 0, a QuantReLU is
             signed, or its rounding is neither floor nor half-even.
+
     """
     quantizer: Any = module.act_quant
     if not getattr(quantizer, "is_quant_enabled", False):
@@ -108,6 +111,7 @@ def weight_of(name: str, module: qnn.QuantLinear) -> QuantizedArray:
 
     Raises:
         ContractError: The weights are not quantized, not on a power-of-two grid, or have a zero-point.
+
     """
     quantizer: Any = module.weight_quant
     if not getattr(quantizer, "is_quant_enabled", False):
@@ -124,6 +128,7 @@ def bias_of(name: str, module: qnn.QuantLinear) -> QuantizedArray | None:
 
     Raises:
         ContractError: The bias is not quantized or not on a power-of-two grid.
+
     """
     if module.bias is None:
         return None

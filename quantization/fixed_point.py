@@ -27,6 +27,7 @@ class FixedPoint:
         integer: Bits before the binary point, sign included; may be negative or exceed the width.
         rounding: `TRN` (towards minus infinity) or `RND_CONV` (to nearest, ties to even).
         overflow: `SAT`, `SAT_SYM` (signed and symmetric: the most negative integer is not used) or `WRAP`.
+
     """
 
     signed: bool
@@ -95,6 +96,7 @@ class FixedPoint:
 
         Raises:
             GraphError: A value is NaN or infinite.
+
         """
         scaled = np.asarray(values, dtype=np.float64) * 2.0**self.fraction
         if not np.isfinite(scaled).all():
@@ -113,6 +115,7 @@ class FixedPoint:
 
         Returns:
             int64 array of the same shape, within `[low, high]`.
+
         """
         shift = fraction - self.fraction
         if shift <= 0:

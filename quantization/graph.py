@@ -20,6 +20,7 @@ class TypedGraph:
         name: Name of the network, an identifier.
         nodes: The nodes; every type has been derived by `GraphBuilder`.
         maxima: Static maxima of nodes and edges; meaningless for a network of rows.
+
     """
 
     name: str
@@ -32,6 +33,7 @@ class TypedGraph:
 
         Raises:
             GraphError: There is no input or no output, or a node is used by nothing.
+
         """
         nodes = tuple(builder.nodes.values())
         used = {source for node in nodes for source in node.inputs}
@@ -96,6 +98,7 @@ class TypedGraph:
 
         Raises:
             GraphError: A file is missing, malformed or altered, or a declared type is not the derived one.
+
         """
         from .storage import load_graph
 
@@ -121,6 +124,7 @@ def rebuild(
 
     Returns:
         The rebuilt graph.
+
     """
     builder = GraphBuilder(maxima=maxima or graph.maxima)
     for node in graph.nodes:

@@ -23,6 +23,7 @@ class TensorType:
         low: Smallest integer that can occur, on the grid of the format.
         high: Largest integer that can occur.
         is_index: Elements are node indices; an index at or above the number of nodes is padding.
+
     """
 
     shape: tuple[Dimension, ...]
@@ -62,6 +63,7 @@ class Dense(Node):
         weight_format: Format of the weights.
         bias: int64 [out] on the grid of `bias_format`, or None.
         bias_format: Format of the bias, or None.
+
     """
 
     weight: NDArray[np.int64] = field(repr=False)
@@ -97,6 +99,7 @@ class EdgeAggregate(Node):
     Attributes:
         column: 1 aggregates at the receiver, 0 at the sender.
         mode: `sum`, or `max` (0 where a node has no edge, and never below 0).
+
     """
 
     column: Literal[0, 1] = 1

@@ -28,6 +28,7 @@ class BrevitasReference:
 
     Raises:
         ContractError: The model, taken to float64, is not the model the graph came from.
+
     """
 
     name = "brevitas"
@@ -57,6 +58,7 @@ class BrevitasReference:
 
         Raises:
             ContractError: A value of the model is not on its node's grid.
+
         """
         wanted = [node.name for node in self.graph.visible] if nodes is None else list(nodes)
         recorder = _Recorder(self._module, keep={self._origins[name] for name in wanted})
@@ -70,7 +72,9 @@ class BrevitasReference:
         scaled = getattr(value, "value", value).numpy() * 2.0**form.fraction
         integers = np.rint(scaled)
         if not np.array_equal(integers, scaled):
-            raise ContractError(f"node {name} of the model is not on the grid of {form.ap_type}", remedy="trace it again")
+            raise ContractError(
+                f"node {name} of the model is not on the grid of {form.ap_type}", remedy="trace it again"
+            )
         return integers.astype(np.int64)
 
 

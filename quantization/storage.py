@@ -57,7 +57,7 @@ class NodeFile(StrictModel):
 
     name: str
     kind: Literal["Input", "Dense", "Requantize", "Concat", "Add", "EdgeGather", "EdgeAggregate", "Output"]
-    inputs: list[str] = []
+    inputs: tuple[str, ...] = ()
     tensor: TensorFile
     weight_format: FormatFile | None = None
     bias_format: FormatFile | None = None
@@ -100,7 +100,9 @@ def load_graph(directory: Path) -> TypedGraph:
         raise GraphError(f"{directory}/manifest.json holds no hashes", remedy="build the graph again")
     for name in ("graph.json", "weights.npz"):
         if hashlib.sha256(_read(directory, name)).hexdigest() != hashes.get(name):
-            raise GraphError(f"{directory}/{name} differs from its manifest", remedy="restore it or build the graph again")
+            raise GraphError(
+                f"{directory}/{name} differs from its manifest", remedy="restore it or build the graph again"
+            )
     try:
         stored = TypeAdapter(GraphFile).validate_json(_read(directory, "graph.json"))
     except ValidationError as error:
@@ -173,7 +175,7 @@ def _node_file(node: Node) -> NodeFile:
     return NodeFile(
         name=node.name,
         kind=type(node).__name__,  # type: ignore[arg-type] - checked by pydantic
-        inputs=list(node.inputs),
+        inputs=node.inputs,
         tensor=TensorFile(
             shape=list(tensor.shape), low=tensor.low, high=tensor.high, is_index=tensor.is_index, **vars(tensor.format)
         ),
@@ -186,7 +188,7 @@ def _node(stored: NodeFile, weights: Mapping[str, NDArray[np.int64]]) -> Node:
     shape, low, high, is_index = (tensor.pop(key) for key in ("shape", "low", "high", "is_index"))
     fields: dict[str, Any] = {
         "name": stored.name,
-        "inputs": tuple(stored.inputs),
+        "inputs": stored.inputs,
         "tensor": TensorType(shape=tuple(shape), format=FixedPoint(**tensor), low=low, high=high, is_index=is_index),
     }
     if stored.kind == "Dense":

@@ -10,6 +10,7 @@ import brevitas.nn as qnn
 import torch
 import torch.fx
 from torch import nn
+from torch.fx.proxy import TraceError
 
 from ..core import ContractError
 from .builder import GraphBuilder, Maxima
@@ -29,6 +30,7 @@ class Trace:
         graph: The typed graph.
         module: The fx module it was read from.
         origins: fx node name by name of the typed graph's node.
+
     """
 
     graph: TypedGraph
@@ -58,6 +60,7 @@ def trace(
 
     Raises:
         ContractError: The model breaks the contract; module and rule are named.
+
     """
     return trace_model(model, name=name, maxima=maxima, shapes=shapes).graph
 
@@ -77,10 +80,11 @@ def trace_model(
     tracer = _Tracer()
     try:
         fx_graph = tracer.trace(model)
-    except (torch.fx.proxy.TraceError, TypeError) as error:
+    except (TraceError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise ContractError(
-            f"{type(model).__name__} cannot be traced: {reason}", remedy="write forward without data-dependent control flow"
+            f"{type(model).__name__} cannot be traced: {reason}",
+            remedy="write forward without data-dependent control flow",
         ) from error
     given = shapes or getattr(model, "input_shapes", None) or _default_shapes(model, fx_graph)
     walk = _Walk(
@@ -135,7 +139,9 @@ class _Walk:
             case "output":
                 self._output(node)
             case _:
-                raise ContractError(f"{node.op} {node.target} (node {node.name}) has no firmware node", remedy=SUPPORTED)
+                raise ContractError(
+                    f"{node.op} {node.target} (node {node.name}) has no firmware node", remedy=SUPPORTED
+                )
 
     def _record(self, node: torch.fx.Node, name: str) -> None:
         self.names[node] = name
@@ -156,7 +162,9 @@ class _Walk:
         name = str(node.target)
         if name not in self.shapes:
             raise ContractError(f"input {name} has no shape", remedy="name it in input_shapes")
-        users = [self.model.get_submodule(str(user.target)) if user.op == "call_module" else None for user in node.users]
+        users = [
+            self.model.get_submodule(str(user.target)) if user.op == "call_module" else None for user in node.users
+        ]
         if users and all(isinstance(user, EdgeGather | EdgeAggregate) for user in users):
             self._record(node, self.builder.edge_index(name))
             return
@@ -204,7 +212,7 @@ class _Walk:
             dimension = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
             if dimension != -1:
                 raise ContractError(f"torch.cat (node {node.name}) along {dimension}", remedy="concatenate with dim=-1")
-            parts = node.args[0]
+            parts = node.args[0] if node.args else node.kwargs["tensors"]
             assert isinstance(parts, list | tuple)
             sources = [self.names.get(part) for part in parts if isinstance(part, torch.fx.Node)]
             if None in sources or len(sources) != len(parts):

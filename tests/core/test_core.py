@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+
 from hitfabric.core import (
     ConfigError,
     DataError,
@@ -34,7 +35,7 @@ class Settings(StrictModel):
 def test_error_is_one_line_with_remedy_and_survives_pickling() -> None:
     error = DataError("no hits", remedy="give a file with hits")
     assert str(error) == "no hits; give a file with hits"
-    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - what process pools do
+    again = pickle.loads(pickle.dumps(error))
     assert type(again) is DataError
     assert str(again) == str(error)
 

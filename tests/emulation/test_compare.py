@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
 from hitfabric.emulation import compare_executors, extreme_vectors, make_executor, try_mutations
 from hitfabric.emulation.golden import GoldenExecutor
 from hitfabric.emulation.mutations import KINDS, Mutation
 from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 from support.hand_graph import hand_graph
 from support.random_graphs import graph_networks, random_inputs, row_networks
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from hitfabric.core import ConfigError, DataError, GraphError, ToolError
 from hitfabric.emulation import compare_executors, extreme_vectors, make_executor
 from hitfabric.quantization import GraphBuilder, Maxima, TypedGraph
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from support.hand_graph import A8, hand_graph
 from support.random_graphs import graph_networks, random_inputs, row_networks
 

@@ -7,10 +7,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hitfabric.core import GraphError
-from hitfabric.quantization import FixedPoint
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hitfabric.core import GraphError
+from hitfabric.quantization import FixedPoint
 
 
 @st.composite
@@ -60,7 +61,9 @@ def test_covering_is_the_narrowest(low: int, span: int, fraction: int) -> None:
 
 def test_ap_type_is_the_vendor_name() -> None:
     assert FixedPoint(signed=True, width=8, integer=3).ap_type == "ap_fixed<8,3,AP_TRN,AP_SAT>"
-    assert FixedPoint(signed=False, width=6, integer=0, rounding="RND_CONV").ap_type == "ap_ufixed<6,0,AP_RND_CONV,AP_SAT>"
+    assert (
+        FixedPoint(signed=False, width=6, integer=0, rounding="RND_CONV").ap_type == "ap_ufixed<6,0,AP_RND_CONV,AP_SAT>"
+    )
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from hitfabric.core import GraphError
 from hitfabric.emulation.golden import GoldenExecutor
 from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from support.random_graphs import graph_networks, random_inputs, row_networks
 
 A8 = FixedPoint(signed=True, width=8, integer=3)
@@ -31,7 +32,9 @@ def test_every_value_stays_within_its_derived_range(graph: TypedGraph, seed: int
 
 
 @given(graph=st.one_of(row_networks(), graph_networks()))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 def test_save_and_load_give_the_same_graph(graph: TypedGraph, tmp_path: Path) -> None:
     graph.save(tmp_path / "graph", provenance={"seed": 1})
     loaded = TypedGraph.load(tmp_path / "graph")

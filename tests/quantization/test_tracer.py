@@ -8,6 +8,8 @@ import brevitas.nn as qnn
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
 from hitfabric.core import ContractError
 from hitfabric.emulation import compare_executors, extreme_vectors, make_executor
 from hitfabric.quantization import Maxima
@@ -17,7 +19,6 @@ from hitfabric.quantization.presets import activation_quantizer, bias_quantizer,
 from hitfabric.quantization.reference import BrevitasReference
 from hitfabric.quantization.tracer import trace
 from support.random_graphs import random_inputs
-from torch import Tensor, nn
 
 
 def identity(bits: int = 8) -> qnn.QuantIdentity:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
 
 A8 = FixedPoint(signed=True, width=8, integer=8)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
 
 Vectors = dict[str, NDArray[np.float32] | NDArray[np.int64]]
 ROUNDINGS = st.sampled_from(["TRN", "RND_CONV"])
@@ -90,7 +91,9 @@ def graph_networks(
         chain = dense_chains(builder=builder, source=joined, prefix=f"n{number}_", layers=1, last=width, bits=bits)
         nodes = builder.requantize(f"node_quant{number}", draw(chain), format=draw(activation_formats(bits=bits)))
     joined = builder.concat("final_concat", [builder.edge_gather("final_gather", nodes, index), edges])
-    builder.output("logits", draw(dense_chains(builder=builder, source=joined, prefix="o_", layers=1, last=1, bits=bits)))
+    builder.output(
+        "logits", draw(dense_chains(builder=builder, source=joined, prefix="o_", layers=1, last=1, bits=bits))
+    )
     return TypedGraph.from_builder(builder, name="interaction")
 
 
