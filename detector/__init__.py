@@ -9,6 +9,7 @@ from .features import edge_features, embedding_features, node_features, pair_fea
 from .graph_sample import GraphSample, fit_to_maxima, read_graph, read_graphs, write_graph
 from .radius import radius_graph
 from .sectors import GraphPart, Sectors, pack_components, phi_sectors
+from .simulation import SimulationConfig, SimulationResult, simulate
 from .track_builder import NO_TRACK, connected_components
 from .truth import inside_out, label_edges, truth_edges
 
@@ -22,6 +23,8 @@ __all__ = [
     "GraphSample",
     "Particles",
     "Sectors",
+    "SimulationConfig",
+    "SimulationResult",
     "connected_components",
     "edge_features",
     "embedding_features",
@@ -38,6 +41,7 @@ __all__ = [
     "read_events",
     "read_graph",
     "read_graphs",
+    "simulate",
     "truth_edges",
     "write_event",
     "write_graph",

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -30,12 +30,12 @@ class Table:
     """
 
     path: Path
-    columns: Mapping[str, NDArray[np.generic]]
+    columns: Mapping[str, NDArray[Any]]
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 
-    def __getitem__(self, name: str) -> NDArray[np.generic]:
+    def __getitem__(self, name: str) -> NDArray[Any]:
         return self.columns[name]
 
     def fail(self, row: int, column: str, reason: str, *, remedy: str) -> DataError:
@@ -99,7 +99,7 @@ def read_table(path: Path, columns: Mapping[str, DTypeLike]) -> Table:
             arrow = arrow_csv.read_csv(stream, convert_options=convert)
     except (pyarrow.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
         raise _located(path, columns) or _unreadable(path, error) from error
-    arrays: dict[str, NDArray[np.generic]] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for name, dtype in columns.items():
         wide_values = arrow.column(name).to_numpy()
         with np.errstate(over="ignore", invalid="ignore"):
@@ -109,6 +109,24 @@ def read_table(path: Path, columns: Mapping[str, DTypeLike]) -> Table:
             raise _located(path, columns) or _unreadable(path, ValueError(f"column {name} holds values out of range"))
         arrays[name] = values
     return Table(path=path, columns=arrays)
+
+
+def write_table(path: Path, columns: Mapping[str, NDArray[Any]], *, compressed: bool) -> None:
+    """Write a CSV file; floats get the fewest digits that read back to the same value.
+
+    Args:
+        path: The file, written in place.
+        columns: Column name to array.
+        compressed: Write gzip.
+    """
+    import pyarrow
+    from pyarrow import csv as arrow_csv
+
+    # pyarrow would quote the names in the header, which not every reader of this layout takes.
+    options = arrow_csv.WriteOptions(include_header=False, quoting_style="none")
+    with pyarrow.CompressedOutputStream(str(path), "gzip") if compressed else pyarrow.OSFile(str(path), "wb") as stream:
+        stream.write((",".join(columns) + "\n").encode())
+        arrow_csv.write_csv(pyarrow.table(dict(columns)), stream, options)
 
 
 @contextmanager

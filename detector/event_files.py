@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..core import DataError, atomic_file
-from .csv_table import Table, read_table
+from .csv_table import Table, read_table, write_table
 from .event import UNLABELLED, Event, Particles
 
 HIT_COLUMNS: Mapping[str, DTypeLike] = {
@@ -199,12 +199,5 @@ def _read_particles(prefix: Path, *, required: bool) -> Particles | None:
 
 
 def _write(prefix: Path, kind: str, columns: Mapping[str, NDArray]) -> None:
-    import pyarrow
-    from pyarrow import csv as arrow_csv
-
     with atomic_file(prefix.with_name(f"{prefix.name}-{kind}.csv.gz")) as temporary:
-        # pyarrow would quote the header; floats get the fewest digits that read back to the same float32.
-        options = arrow_csv.WriteOptions(include_header=False, quoting_style="none")
-        with pyarrow.CompressedOutputStream(str(temporary), "gzip") as stream:
-            stream.write((",".join(columns) + "\n").encode())
-            arrow_csv.write_csv(pyarrow.table(dict(columns)), stream, options)
+        write_table(temporary, columns, compressed=True)
