@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -9,8 +10,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from ..core import ToolError, atomic_directory
-from .cache import cache_directory, locked
+from ..core import ToolError, atomic_directory, cache_directory
 
 WHEEL = "nvidia-pytriton==0.7.0"
 ENTRY = "triton-0.7.0"
@@ -24,8 +24,9 @@ WANTED = ("pytriton/tritonserver/bin/", "nvidia_pytriton.libs/", "nvidia_pytrito
 def find_triton(*, install: bool = True) -> Path:
     """Path of the `tritonserver` executable.
 
-    `$HITFABRIC_TRITON` names the executable or the folder the wheel was unpacked to; otherwise the server is looked for
-    in the cache, and installed there: the wheel unpacked into a folder of its own, for its dependencies clash with ours.
+    `$HITFABRIC_TRITON` names the executable or the folder the wheel was unpacked to; otherwise the server is looked
+    for in the cache, and installed there: the wheel unpacked into a folder of its own, as its dependencies clash with
+    ours.
 
     Args:
         install: Download it where it is missing.
@@ -49,8 +50,11 @@ def find_triton(*, install: bool = True) -> Path:
         return executable
     if not install:
         raise ToolError("tritonserver is not installed", remedy="run: hitfabric serve --install")
-    with locked(ENTRY) as target:
-        if not (target / EXECUTABLE).is_file():
+    target = cache_directory() / ENTRY
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (target.parent / f".{ENTRY}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes one downloads, the others wait
+        if not executable.is_file():
             with tempfile.TemporaryDirectory(dir=target.parent) as downloads, atomic_directory(target) as temporary:
                 _unpack(_download(Path(downloads)), temporary)
     return executable

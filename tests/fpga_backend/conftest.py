@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from hitfabric.fpga_backend import Chain, ChainConfig, TritonServer, save_chain, write_repository
+from hitfabric.fpga_backend.build import SOURCE_DIRECTORY, WARNINGS
 from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
 
 ACTIVATION = FixedPoint(signed=True, width=10, integer=3)
@@ -107,3 +110,67 @@ def server(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterat
     """The real server over the golden executor."""
     with TritonServer(repository=repository, log=tmp_path_factory.mktemp("log") / "server.log") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def check_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Function that runs `cpp/check.cc`, compiled against the backend's sources."""
+    program = tmp_path_factory.mktemp("cpp") / "check"
+    sources = [
+        Path(__file__).parent / "cpp" / "check.cc",
+        SOURCE_DIRECTORY / "json.cc",
+        SOURCE_DIRECTORY / "signature.cc",
+    ]
+    options = ["-std=c++17", "-O1", "-D_GLIBCXX_ASSERTIONS", "-fsanitize=undefined", "-fno-sanitize-recover", *WARNINGS]
+    command = ["g++", *options, f"-I{SOURCE_DIRECTORY}", "-o", str(program), *map(str, sources)]
+    subprocess.run(command, check=True, timeout=300)
+
+    def run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(program), *arguments], input=text, capture_output=True, encoding="utf-8", timeout=60, check=False
+        )
+
+    return run
+
+
+class Processes:
+    """Looking at the server's processes."""
+
+    @staticmethod
+    def workers(server_pid: int) -> dict[str, list[int]]:
+        """Live worker processes of a server, by model."""
+        found: dict[str, list[int]] = {}
+        for directory in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((directory / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                words = (directory / "cmdline").read_bytes().decode().split("\0")
+            except (OSError, IndexError):
+                continue
+            if parent == server_pid and "hitfabric.fpga_backend.worker" in words:
+                model = Path(words[words.index("--model") + 1])  # <repository>/<name>/<version>/model
+                found.setdefault(model.parents[1].name, []).append(int(directory.name))
+        return found
+
+    @staticmethod
+    def alive(pid: int) -> bool:
+        """Whether a process exists and has not ended."""
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        except OSError:
+            return False
+
+    @staticmethod
+    def eventually(condition: Callable[[], bool], *, seconds: float = 20.0) -> bool:
+        """Whether a condition comes true within a time."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if condition():
+                return True
+            time.sleep(0.02)
+        return condition()
+
+
+@pytest.fixture(scope="session")
+def processes() -> type[Processes]:
+    """Functions that look at processes."""
+    return Processes

@@ -1,0 +1,101 @@
+"""Busy ports, and servers that are not there."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import numpy as np
+import pytest
+
+from hitfabric.core import ConfigError, ServiceError, ToolError
+from hitfabric.fpga_backend import Ports, TritonClient, TritonServer, find_triton, open_client
+from hitfabric.fpga_backend.client import DirectClient, _differences, expected_metadata
+from hitfabric.fpga_backend.ports import free_ports, port_holder
+
+
+@pytest.fixture
+def busy():
+    """A port this process listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_free_ports_are_distinct_and_free() -> None:
+    ports = free_ports(20)
+    assert len(set(ports)) == 20
+    assert [port_holder(port) for port in ports[:2]] == [None, None]
+
+
+def test_the_holder_of_a_busy_port_is_named(busy: int) -> None:
+    assert f"process {os.getpid()}" in (port_holder(busy) or "")
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http", "metrics"])
+def test_a_busy_port_is_refused_before_anything_starts(busy: int, protocol: str, tmp_path) -> None:
+    server = TritonServer(repository=tmp_path, log=tmp_path / "log", ports=Ports(**{protocol: busy}))
+    with pytest.raises(ServiceError, match=rf"port {busy} is in use by .*process {os.getpid()}"):
+        server.start()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_zero_takes_free_ports_and_keeps_the_others() -> None:
+    wanted = free_ports(1)[0]
+    ports = Ports(http=wanted).resolved()
+    assert ports.http == wanted
+    assert len({ports.grpc, ports.http, ports.metrics}) == 3
+    assert 0 not in (ports.grpc, ports.metrics)
+
+
+@pytest.mark.parametrize("ports", [Ports(grpc=5, http=5), Ports(grpc=70000), Ports(http=-1)])
+def test_impossible_ports_are_refused(ports: Ports) -> None:
+    with pytest.raises(ConfigError, match="port"):
+        ports.resolved()
+
+
+def test_a_missing_repository_is_named(tmp_path) -> None:
+    with pytest.raises(ServiceError, match="nothing-here"):
+        TritonServer(repository=tmp_path / "nothing-here", log=tmp_path / "log").start()
+
+
+def test_no_server_is_said() -> None:
+    url = f"127.0.0.1:{free_ports(1)[0]}"
+    with open_client("triton", url=url) as client, pytest.raises(ServiceError, match=f"no server answers at {url}"):
+        client.track(np.zeros((1, 3), np.float32))
+
+
+def test_something_else_on_the_port_is_no_server(busy: int) -> None:
+    client = TritonClient(f"127.0.0.1:{busy}", connect_timeout=0.5)
+    with pytest.raises(ServiceError, match="no server answers"):
+        client.infer("tracking", {"FEATURES": np.zeros((1, 3), np.float32)})
+
+
+def test_a_direct_client_needs_a_chain() -> None:
+    with pytest.raises(ConfigError, match="chain"):
+        open_client("direct")
+
+
+def test_unknown_models_are_named(chain) -> None:
+    with pytest.raises(ServiceError, match="no model nonsense"):
+        DirectClient(chain).infer("nonsense", {})
+    with pytest.raises(ServiceError, match="no model nonsense"):
+        expected_metadata("nonsense")
+
+
+def test_differing_metadata_is_told_apart() -> None:
+    expected = expected_metadata("embedding")
+    good = {"features": ("FP32", (-1, 6))}
+    assert _differences(expected["input"], good) == []
+    assert _differences(expected["output"], {"embedding": ("FP32", (-1, 12))}) == []
+    assert "type FP64" in _differences(expected["input"], {"features": ("FP64", (-1, 6))})[0]
+    assert "shape [-1, 7]" in _differences(expected["input"], {"features": ("FP32", (-1, 7))})[0]
+    assert "shape [6]" in _differences(expected["input"], {"features": ("FP32", (6,))})[0]
+    assert "names" in _differences(expected["input"], {"x": ("FP32", (-1, 6))})[0]
+
+
+def test_a_wrong_server_folder_is_named(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("HITFABRIC_TRITON", str(tmp_path))
+    with pytest.raises(ToolError, match="HITFABRIC_TRITON"):
+        find_triton()

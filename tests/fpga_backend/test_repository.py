@@ -1,0 +1,83 @@
+"""The model repository, read back by Triton's own configuration schema."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
+
+from hitfabric.core import ConfigError, GraphError
+from hitfabric.fpga_backend import MODELS, Chain, write_repository
+from hitfabric.fpga_backend.repository import model_config
+from hitfabric.fpga_backend.signature import Signature, tracking_signature
+from hitfabric.quantization import TypedGraph
+
+
+def _config(directory, model: str) -> ModelConfig:
+    return text_format.Parse((directory / model / "config.pbtxt").read_text(), ModelConfig())
+
+
+def _tensors(tensors) -> dict[str, list[int]]:
+    return {tensor.name: list(tensor.dims) for tensor in tensors}
+
+
+def test_configurations_say_what_the_networks_take(chain_directory, tmp_path) -> None:
+    repository = write_repository(
+        tmp_path / "models", chain_directory, device="golden", instances=3, python="/a b/py\"'", worker_timeout_ms=7
+    )
+    assert sorted(path.name for path in repository.iterdir()) == sorted(MODELS)
+    filters, network, tracking = (_config(repository, name) for name in ("filter", "interaction_network", "tracking"))
+    assert (_tensors(filters.input), _tensors(filters.output)) == ({"pairs": [12]}, {"logits": [1]})
+    assert filters.max_batch_size == 1_000_000
+    assert filters.HasField("dynamic_batching")
+    assert _tensors(network.input) == {"nodes": [-1, 3], "edges": [-1, 4], "edge_index": [-1, 2]}
+    assert (_tensors(tracking.input), _tensors(tracking.output)) == ({"FEATURES": [-1, 3]}, {"LABELS": [-1]})
+    assert tracking.max_batch_size == network.max_batch_size == 0
+    for config in (filters, network, tracking):
+        assert config.backend == "hitfabric"
+        assert [(group.kind, group.count) for group in config.instance_group] == [(ModelInstanceGroup.KIND_CPU, 3)]
+        assert config.parameters["python"].string_value == "/a b/py\"'"
+        assert config.parameters["worker_timeout_ms"].string_value == "7"
+
+
+def test_the_repository_holds_all_the_workers_need(chain_directory, graphs, tmp_path) -> None:
+    repository = write_repository(tmp_path / "models", chain_directory, device="golden")
+    moved = repository.rename(tmp_path / "moved")
+    assert (
+        Chain.load(moved / "tracking" / "1" / "model", "golden").config == Chain.load(chain_directory, "golden").config
+    )
+    assert TypedGraph.load(moved / "filter" / "1" / "model").digest == graphs["filter"].digest
+    assert Signature.load(moved / "tracking" / "1") == tracking_signature()
+
+
+def test_static_sizes_are_the_limits_of_the_c_simulation(chain_directory, tmp_path) -> None:
+    repository = write_repository(tmp_path / "models", chain_directory, device="csim")
+    assert Signature.load(repository / "interaction_network" / "1").limits == {"N": 64, "E": 128}
+
+
+def test_nothing_is_left_when_it_fails(chain_directory, tmp_path) -> None:
+    broken = tmp_path / "chain"
+    Chain.load(chain_directory, "golden").save(broken)
+    (broken / "filter" / "weights.npz").write_bytes(b"no archive")
+    with pytest.raises(GraphError):
+        write_repository(tmp_path / "models", broken)
+    assert [path.name for path in tmp_path.iterdir()] == ["chain"]
+
+
+def test_an_existing_repository_is_replaced_whole(chain_directory, tmp_path) -> None:
+    repository = write_repository(tmp_path / "models", chain_directory)
+    (repository / "stale").mkdir()
+    write_repository(tmp_path / "models", chain_directory)
+    assert sorted(path.name for path in repository.iterdir()) == sorted(MODELS)
+
+
+@pytest.mark.parametrize("options", [{"device": "gpu"}, {"instances": 0}, {"worker_timeout_ms": 0}])
+def test_wrong_options_are_refused(chain_directory, tmp_path, options) -> None:
+    with pytest.raises(ConfigError):
+        write_repository(tmp_path / "models", chain_directory, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_text_is_quoted() -> None:
+    text = model_config("a", tracking_signature(), instances=1, parameters={"k": 'a\\b"c\nd'})
+    assert text_format.Parse(text, ModelConfig()).parameters["k"].string_value == 'a\\b"c\nd'
