@@ -1,0 +1,70 @@
+# make setup   environment in .venv, locked versions, compiler and server checked
+# make demo    the whole road: events -> train -> build -> validate -> serve -> track -> report
+# make test    all tests; make test-fast leaves out those that train, compile or serve at length
+# make lint    static checks only
+#
+# PIP_ARGS goes to pip: elsewhere torch without CUDA needs
+#   make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3.11
+PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+JOBS ?= 2
+ARGS ?=
+OUT ?= runs/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup tools demo test test-fast lint format lock wheel clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+
+setup: tools $(STAMP)
+
+tools:
+	@command -v g++ >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then DEBIAN_FRONTEND=noninteractive apt-get update -qq </dev/null && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq g++ </dev/null; \
+	  else echo "g++ is missing; run: sudo apt-get install g++" >&2; exit 1; fi; }
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "$(PYTHON) is missing; run: sudo apt-get install python3.11 python3.11-venv, or pass PYTHON=..." >&2; exit 1; }
+
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-input $(PIP_ARGS) "setuptools>=77" wheel -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-input --no-deps --no-build-isolation --editable .
+	$(BIN)/python -c "from hitfabric.fpga_backend.triton_install import find_triton; print(find_triton())"
+	touch $@
+
+demo: setup
+	$(BIN)/hitfabric demo --out $(OUT) $(ARGS)
+
+test: setup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope $(ARGS)
+
+test-fast: setup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "not slow" $(ARGS)
+
+lint: setup
+	$(BIN)/python -m pytest tests/test_style.py $(ARGS)
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	git ls-files '*.cc' '*.cpp' '*.h' | xargs $(BIN)/clang-format -i
+
+lock: setup
+	{ sed -n '/^#/p' requirements.lock; $(BIN)/python -m pip freeze --exclude-editable --exclude setuptools --exclude wheel \
+	  | sed 's/+cpu$$//'; } > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+wheel: setup
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean:
+	rm -rf $(VENV) build dist runs .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} + -o -name '*.egg-info' -prune -exec rm -rf {} +
