@@ -34,6 +34,7 @@ class CSimExecutor:
     Raises:
         GraphError: `project` is corrupted or of another network, or hls4ml cannot hold the network.
         ToolError: g++ is missing or fails.
+
     """
 
     name = "csim"
@@ -61,6 +62,7 @@ class CSimExecutor:
         Raises:
             DataError: An input is malformed.
             GraphError: The graph is larger than the maxima; the message names both.
+
         """
         return to_values(self.graph, self.run_integers(inputs, [node.name for node in self.graph.outputs]))
 

@@ -27,11 +27,15 @@ struct edge_config {
 // Rows in flight in the io_stream scatter. Read, add and write of one accumulator may take this many cycles.
 static const unsigned edge_banks = 4;
 
-template <class accum_T, typename CONFIG_T> accum_T edge_combine(accum_T a, accum_T b) {
+// One step of the reduction. The maximum compares before it converts: the accumulator starts at 0 and is unsigned,
+// so that a negative value would wrap to a large one.
+template <class value_T, typename CONFIG_T>
+typename CONFIG_T::accum_t edge_combine(typename CONFIG_T::accum_t total, value_T value) {
     #pragma HLS INLINE
+    typedef typename CONFIG_T::accum_t accum_t;
     if (CONFIG_T::use_max)
-        return a > b ? a : b;
-    return a + b;
+        return value > total ? accum_t(value) : total;
+    return total + accum_t(value);
 }
 
 // ---------------------------------------------------------------------------------------------- requantize
@@ -139,7 +143,7 @@ Nodes:
             if ((unsigned)edge_index[e * 2 + CONFIG_T::column] == n) {
                 for (unsigned f = 0; f < CONFIG_T::n_feat; f++) {
                     #pragma HLS UNROLL
-                    total[f] = edge_combine<accum_t, CONFIG_T>(total[f], accum_t(edges[e * CONFIG_T::n_feat + f]));
+                    total[f] = edge_combine<edge_T, CONFIG_T>(total[f], edges[e * CONFIG_T::n_feat + f]);
                 }
             }
         }
@@ -159,6 +163,7 @@ Nodes:
 template <class edge_T, class index_T, class res_T, typename CONFIG_T>
 void edge_aggregate(hls::stream<edge_T> &edges, hls::stream<index_T> &edge_index, hls::stream<res_T> &res) {
     typedef typename CONFIG_T::accum_t accum_t;
+    typedef typename edge_T::value_type value_t;
     accum_t partial[edge_banks][CONFIG_T::n_node][CONFIG_T::n_feat];
     #pragma HLS ARRAY_PARTITION variable=partial complete dim=1
     #pragma HLS ARRAY_PARTITION variable=partial complete dim=3
@@ -185,7 +190,7 @@ Scatter:
                 if (n < CONFIG_T::n_node) {
                     for (unsigned f = 0; f < CONFIG_T::n_feat; f++) {
                         #pragma HLS UNROLL
-                        partial[b][n][f] = edge_combine<accum_t, CONFIG_T>(partial[b][n][f], accum_t(in[f]));
+                        partial[b][n][f] = edge_combine<value_t, CONFIG_T>(partial[b][n][f], in[f]);
                     }
                 }
             }
