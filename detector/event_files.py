@@ -93,7 +93,8 @@ def read_events(
         missing = sorted(set(names) - {prefix.name for prefix in prefixes})
         if missing:
             raise DataError(
-                f"{directory} has no event {missing[0]}", remedy=f"choose among {prefixes[0].name} to {prefixes[-1].name}"
+                f"{directory} has no event {missing[0]}",
+                remedy=f"choose among {prefixes[0].name} to {prefixes[-1].name}",
             )
         prefixes = [prefix for prefix in prefixes if prefix.name in set(names)]
     for prefix in islice(prefixes, limit):
@@ -161,7 +162,8 @@ def _read_truth(prefix: Path, hits: Table, *, required: bool) -> NDArray[np.int6
     if path is None:
         if required:
             raise DataError(
-                f"{prefix}-truth.csv does not exist (nor -truthlabels.csv, nor .csv.gz)", remedy="give events with truth"
+                f"{prefix}-truth.csv does not exist (nor -truthlabels.csv, nor .csv.gz)",
+                remedy="give events with truth",
             )
         return None
     truth = read_table(path, TRUTH_COLUMNS)
@@ -172,7 +174,9 @@ def _read_truth(prefix: Path, hits: Table, *, required: bool) -> NDArray[np.int6
     unknown = np.flatnonzero(sorted_ids[place] != truth["hit_id"])
     if len(unknown):
         row = int(unknown[0])
-        raise truth.fail(row, "hit_id", f"hit {truth['hit_id'][row]} is not in {hits.path.name}", remedy="remove the line")
+        raise truth.fail(
+            row, "hit_id", f"hit {truth['hit_id'][row]} is not in {hits.path.name}", remedy="remove the line"
+        )
     particle_id = np.full(len(hits), UNLABELLED, dtype=np.int64)
     particle_id[order[place]] = truth["particle_id"]
     if complete is not None and len(truth) != len(hits):

@@ -19,7 +19,9 @@ def pseudorapidity(transverse: ArrayLike, longitudinal: ArrayLike) -> NDArray[np
     Returns:
         float64, finite for every finite input.
     """
-    return np.arcsinh(np.asarray(longitudinal, np.float64) / np.maximum(np.asarray(transverse, np.float64), SMALLEST_RADIUS))
+    return np.arcsinh(
+        np.asarray(longitudinal, np.float64) / np.maximum(np.asarray(transverse, np.float64), SMALLEST_RADIUS)
+    )
 
 
 def wrap_angle(angle: ArrayLike) -> NDArray[np.float64]:

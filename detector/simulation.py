@@ -122,7 +122,9 @@ def _choose(generator: str) -> str:
         if generator == "acts":
             if isinstance(error, HitfabricError):
                 raise
-            raise ToolError(f"chromo cannot be imported: {error}", remedy="run: pip install 'hitfabric[simulate]'") from error
+            raise ToolError(
+                f"chromo cannot be imported: {error}", remedy="run: pip install 'hitfabric[simulate]'"
+            ) from error
         warnings.warn(
             f"Pythia 8 and ACTS are not usable ({error}): events come from the small helix simulation instead",
             stacklevel=3,
@@ -166,7 +168,10 @@ def _in_processes(config: SimulationConfig, numbers: Sequence[int], folder: Path
         log = Path(scratch) / "log.txt"
         # Processes are spawned, not forked: ACTS starts threads of its own.
         pool = ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(config, scratch, str(log))
+            workers,
+            multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(config, scratch, str(log)),
         )
         try:
             tasks = [pool.submit(_simulate_one, number, folder) for number in numbers]
@@ -177,7 +182,9 @@ def _in_processes(config: SimulationConfig, numbers: Sequence[int], folder: Path
         except (BrokenProcessPool, RuntimeError, OSError, ValueError) as error:
             last = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
             reason = "; ".join([" ".join(str(error).split()), *last])
-            raise ToolError(f"the simulation failed: {reason}", remedy="try generator: helix, or fewer workers") from error
+            raise ToolError(
+                f"the simulation failed: {reason}", remedy="try generator: helix, or fewer workers"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -142,7 +142,9 @@ def import_acts() -> Any:  # noqa: ANN401 - a module without types
     try:
         from acts import examples
     except (ImportError, OSError) as error:
-        raise ToolError(f"pyacts cannot be imported: {error}", remedy="run: pip install 'hitfabric[simulate]'") from error
+        raise ToolError(
+            f"pyacts cannot be imported: {error}", remedy="run: pip install 'hitfabric[simulate]'"
+        ) from error
     return examples
 
 

@@ -65,9 +65,7 @@ def simulate_helix_event(
     nhits = np.bincount(particle, minlength=len(particles))
     seen = nhits > 0
     x, y, z = (axis[order].astype(np.float32) for axis in smeared)
-    columns = {
-        key: getattr(particles, key)[seen] for key in ("particle_id", "vx", "vy", "vz", "px", "py", "pz", "q")
-    }
+    columns = {key: getattr(particles, key)[seen] for key in ("particle_id", "vx", "vy", "vz", "px", "py", "pz", "q")}
     return Event(
         name=name,
         hit_id=np.arange(1, len(order) + 1),
@@ -133,7 +131,12 @@ def _crossings(particles: Particles) -> Crossings:
 
 
 def _crossing(
-    hit: NDArray[np.bool_], x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64], volume: int, layer: int
+    hit: NDArray[np.bool_],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    z: NDArray[np.float64],
+    volume: int,
+    layer: int,
 ) -> Crossings:
     particle = np.flatnonzero(hit)
     return Crossings(

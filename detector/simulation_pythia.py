@@ -38,7 +38,9 @@ def find_xmldoc() -> Path:
     given = os.environ.get(XMLDOC_VARIABLE)
     if given is not None:
         if not (Path(given) / "Index.xml").is_file():
-            raise ToolError(f"{XMLDOC_VARIABLE} is {given}, which has no Index.xml", remedy="name Pythia's xmldoc folder")
+            raise ToolError(
+                f"{XMLDOC_VARIABLE} is {given}, which has no Index.xml", remedy="name Pythia's xmldoc folder"
+            )
         return Path(given)
     try:
         files = metadata.files("pythia8mc") or []
@@ -131,7 +133,9 @@ def _start(xmldoc: Path, settings: tuple[str, ...]) -> Any:  # noqa: ANN401 - ch
         # The event loop of chromo's public interface builds objects for every collision; its Pythia is used directly.
         from chromo.models import _pythia8
     except ImportError as error:
-        raise ToolError(f"chromo cannot be imported: {error}", remedy="run: pip install 'hitfabric[simulate]'") from error
+        raise ToolError(
+            f"chromo cannot be imported: {error}", remedy="run: pip install 'hitfabric[simulate]'"
+        ) from error
     try:
         generator = _pythia8.Pythia(str(xmldoc), False)
         accepted = all(generator.readString(line) for line in (*BEAMS, "Random:seed = 1", *settings))
