@@ -1,7 +1,7 @@
 """Inputs of the networks, computed from hits.
 
-Every function takes float32 hit features [hits, 3] = r (mm), phi (rad), z (mm), computes in float64 and returns float32, so
-that the result depends on neither the batch nor the number of threads. The result is finite for every finite input.
+Every function takes float32 hit features [hits, 3] = r (mm), phi (rad), z (mm), computes in float64 and returns float32,
+so that the result depends on neither the batch nor the number of threads. It is finite for every finite input.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def embedding_features(features: FeatureArray) -> FeatureArray:
 
 
 def edge_features(features: FeatureArray, edge_index: EdgeIndex) -> FeatureArray:
-    """Edge features of the interaction network, as `edge_attr` of the TrackML graphs of Elabd et al. (arXiv:2112.02048).
+    """Edge features of the interaction network: `edge_attr` of the TrackML graphs of Elabd et al. (arXiv:2112.02048).
 
     Args:
         features: float32 [hits, 3] r (mm), phi (rad), z (mm).
@@ -83,9 +83,9 @@ def pair_features(features: FeatureArray, edge_index: EdgeIndex) -> FeatureArray
         edge_index: int64 [edges, 2], columns (sender i, receiver j).
 
     Returns:
-        float32 [edges, 12], columns `PAIR_FEATURES`: r / 100 - 1, z / 500 and eta / 1.5 of both ends; dphi, dr, dz, deta
-        (receiver minus sender); dphi / dr; and z0, where the straight line through both meets the beam. Scaled so that true
-        pairs spread by about 1, clipped to [-4, 4].
+        float32 [edges, 12], columns `PAIR_FEATURES`: r / 100 - 1, z / 500 and eta / 1.5 of both ends; dphi, dr, dz,
+        deta (receiver minus sender); dphi / dr; and z0, where the straight line through both meets the beam. Scaled so
+        that true pairs spread by about 1, clipped to [-4, 4].
     """
     (r_i, phi_i, z_i), (r_j, phi_j, z_j) = _ends(features, edge_index)
     eta_i, eta_j = pseudorapidity(r_i, z_i), pseudorapidity(r_j, z_j)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,7 +170,7 @@ def write_graph(sample: GraphSample, directory: Path) -> Path:
     return path
 
 
-def _convert(values: NDArray[np.generic], dtype: type[np.generic]) -> NDArray[np.generic]:
+def _convert(values: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
     """Change the type of an array, refusing to change its values."""
     with np.errstate(over="ignore", invalid="ignore"):
         converted = values.astype(dtype) if values.dtype.kind in "biuf" else None

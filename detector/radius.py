@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from ..core import DataError, GraphError
 from .truth import inside_out
@@ -31,8 +31,8 @@ def radius_graph(
     Args:
         embedding: float32 [hits, dimensions], finite.
         radius: Largest Euclidean distance of a pair, in units of the embedding.
-        max_neighbours: Keep a pair only if one of its hits is among this many nearest of the other (nearest first, equal
-            distances by index). None keeps all.
+        max_neighbours: Keep a pair only if one of its hits is among this many nearest of the other (equal distances by
+            index). None keeps all.
         features: float32 [hits, 3] r (mm), phi (rad), z (mm), to direct edges from the inner to the outer hit;
             None directs from the lower to the higher index.
         max_edges: Refuse to make more pairs than this.
@@ -51,7 +51,7 @@ def radius_graph(
         )
     if len(embedding) < 2:
         return np.zeros((0, 2), dtype=np.int64)
-    tree = cKDTree(embedding.astype(np.float64))
+    tree = KDTree(embedding.astype(np.float64))
     _refuse_above(_estimated_pairs(tree, radius), max_edges, slack=2.0, about="about ")
     pairs = tree.query_pairs(radius, output_type="ndarray").astype(np.int64)
     _refuse_above(len(pairs), max_edges)
@@ -60,7 +60,7 @@ def radius_graph(
     return inside_out(pairs, features)
 
 
-def _estimated_pairs(tree: cKDTree, radius: float) -> int:
+def _estimated_pairs(tree: KDTree, radius: float) -> int:
     """Number of pairs, extrapolated from a fixed random sample of hits (exact for small events)."""
     sample = np.random.default_rng(0).permutation(tree.n)[:COUNTED_SAMPLE]
     neighbours = tree.query_ball_point(tree.data[sample], radius, return_length=True)

@@ -47,8 +47,8 @@ class Sectors:
 def phi_sectors(sample: GraphSample, sectors: int = 16, *, eta_sectors: int = 1, eta_max: float = 4.0) -> Sectors:
     """Cut a graph into sectors of equal width in azimuth (and pseudorapidity).
 
-    A node belongs to the sector it lies in; an edge to the sector of both its ends. Edges across borders are lost, and counted
-    in the result: nothing is dropped in silence.
+    A node belongs to the sector it lies in; an edge to the sector of both its ends. Edges across borders are lost,
+    and counted in the result: nothing is dropped in silence.
 
     Args:
         sample: The graph.
@@ -82,8 +82,8 @@ def phi_sectors(sample: GraphSample, sectors: int = 16, *, eta_sectors: int = 1,
 def pack_components(sample: GraphSample, nodes: int, edges: int) -> tuple[GraphPart, ...]:
     """Pack the connected components of a graph into as few pieces as a greedy rule finds.
 
-    No edge joins two components, so message passing on the pieces gives exactly what it gives on the whole graph. Components
-    are placed largest first, each into the first piece with room. No node or edge is lost.
+    No edge joins two components, so message passing on the pieces gives exactly what it gives on the whole graph.
+    Components are placed largest first, each into the first piece with room. No node or edge is lost.
 
     Args:
         sample: The graph.

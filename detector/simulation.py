@@ -40,8 +40,8 @@ class SimulationConfig(StrictModel):
         eta_max: Largest |eta| of a generated particle.
         pt_min: Smallest transverse momentum of a generated particle, GeV.
         process: Hard process.
-        generator: `acts`: Pythia 8 and ACTS Fatras on the whole Generic detector. `helix`: ideal helices through pixel layers.
-            `auto`: `acts`, or with a warning `helix` where the wheels cannot be imported.
+        generator: `acts`: Pythia 8 and ACTS Fatras on the whole Generic detector. `helix`: ideal helices through pixel
+            layers. `auto`: `acts`, or with a warning `helix` where the wheels cannot be imported.
         workers: Number of processes; None takes one per core.
     """
 

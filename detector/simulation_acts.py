@@ -1,8 +1,8 @@
 """Full events: Pythia 8 collisions through the fast simulation of ACTS (Fatras) on its Generic detector.
 
-The Generic detector is the detector of the TrackML challenge. Fatras propagates particles through its material (multiple
-scattering, energy loss, conversions) in a 2 T field and gives true hits on modules; a hit's position is then smeared along
-both directions of its module by the resolution of a pitch, pitch / sqrt(12).
+The Generic detector is the detector of the TrackML challenge. Fatras propagates particles through its material
+(multiple scattering, energy loss, conversions) in a 2 T field and gives true hits on modules; a hit's position is then
+smeared along both directions of its module by the resolution of a pitch, pitch / sqrt(12).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """A small simulation of our own: helices through ideal pixel layers.
 
-It stands in for ACTS where the wheels cannot be installed, and makes events for fast tests. Particles follow exact helices in
-a 2 T field along z and cross the layers of the pixel detector of the Generic (TrackML) geometry, taken as ideal cylinders
-and discs. There are no interactions, decays, energy loss, inefficiencies or noise; spectra are rough parametrisations.
+It stands in for ACTS where the wheels cannot be installed, and makes events for fast tests. Particles follow exact
+helices in a 2 T field along z and cross the layers of the pixel detector of the Generic (TrackML) geometry, taken as
+ideal cylinders and discs. There are no interactions, decays, energy loss, inefficiencies or noise; spectra are rough
+parametrisations.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Proton collisions from Pythia 8: one hard collision and pile-up, as a table of particles at production.
 
-Pythia itself comes in the `chromo` wheel, which lacks the data files (`xmldoc`) that it reads when it starts; they come in the
-`pythia8mc` wheel of the same Pythia version.
+Pythia itself comes in the `chromo` wheel, which lacks the data files (`xmldoc`) that it reads when it starts; they come
+in the `pythia8mc` wheel of the same Pythia version.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class Collisions:
         self._eta_max = eta_max
         self._pt_min = pt_min
         xmldoc = find_xmldoc()
-        # Starting the pile-up generator takes seconds, so it is done once. Its stream of random numbers is set anew for every
-        # crossing, to the state of an idle generator that starts in a moment with any seed.
+        # Starting the pile-up generator takes seconds, so it is done once. Its stream of random numbers is set anew
+        # for every crossing, to the state of an idle generator that starts in a moment with any seed.
         self._seeder = _start(xmldoc, ("ProcessLevel:all = off",))
         self._hard = _start(xmldoc, HARD_PROCESSES[process])
         self._soft = _start(xmldoc, PILE_UP_PROCESS) if pile_up > 0 else None
@@ -83,7 +83,7 @@ class Collisions:
             seed: Non-negative seed.
 
         Returns:
-            Columns, one entry per charged particle or photon: `vertex` and `particle` (numbers from 1, together unique),
+            Columns, one entry per charged particle or photon: `vertex` and `particle` (from 1, unique together),
             `pdg`, `q` (e), `vx`, `vy`, `vz`, `vt` (mm), `px`, `py`, `pz`, `m` (GeV).
         """
         rng = np.random.default_rng([seed, 0])

@@ -12,8 +12,8 @@ from .event import Event
 def truth_edges(event: Event, min_pt: float = 0.0, *, min_hits: int = 2) -> NDArray[np.int64]:
     """Join consecutive hits of each particle.
 
-    The hits of a particle are ordered by their distance from its production vertex; neighbours in that order on different
-    layers make an edge (two hits on one layer, in overlapping modules, do not).
+    The hits of a particle are ordered by their distance from its production vertex; neighbours in that order on
+    different layers make an edge (two hits on one layer, in overlapping modules, do not).
 
     Args:
         event: Event with truth and particle table.
