@@ -14,20 +14,19 @@ from .project import ENTRY_FILE, MANIFEST, HlsProject
 # loaded projects from sharing template statics; hidden visibility keeps their equally named functions apart.
 FLAGS = ("-O1", "-std=c++17", "-w", "-fPIC", "-shared", "-fno-gnu-unique", "-fvisibility=hidden")
 TIMEOUT_SECONDS = 1800
-LOG_LINES = 5
 
 
 def compile_csim(project: HlsProject) -> Path:
     """Compile the C simulation, or find it compiled already.
 
     Args:
-        project: The project; its `build/` folder receives the library and the compiler's log.
+        project: The project; its `build/` folder receives the library, or the compiler's log.
 
     Returns:
         Path of the shared library with the C function `hitfabric_csim`.
 
     Raises:
-        ToolError: g++ is missing or fails; the message holds the last lines and the path of the log.
+        ToolError: g++ is missing or fails; the message holds its first error and the path of the log.
     """
     library = project.directory / "build" / f"csim-{_content_key(project.directory)}.so"
     if library.is_file():
@@ -49,17 +48,21 @@ def compile_csim(project: HlsProject) -> Path:
 
 
 def _run(command: list[str], *, log: Path) -> None:
-    with log.open("w", encoding="utf-8") as stream:
-        try:
-            finished = subprocess.run(command, stdout=stream, stderr=stream, timeout=TIMEOUT_SECONDS, check=False)
-        except subprocess.TimeoutExpired as error:
-            raise ToolError(
-                f"g++ took more than {TIMEOUT_SECONDS} s", remedy="use io_stream, or smaller maxima of the graph"
-            ) from error
-    if finished.returncode != 0:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        last = " | ".join(line.strip() for line in lines[-LOG_LINES:])
-        raise ToolError(f"g++ failed with code {finished.returncode}: {last}", remedy=f"read {log}")
+    try:
+        finished = subprocess.run(command, capture_output=True, timeout=TIMEOUT_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(
+            f"g++ took more than {TIMEOUT_SECONDS} s", remedy="use io_stream, or smaller maxima of the graph"
+        ) from error
+    if finished.returncode == 0:
+        return
+    text = (finished.stderr + finished.stdout).decode(errors="replace")
+    with atomic_file(log) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    # One mistake in a template header gives pages of notes: the first error is what to read.
+    reason = next((line for line in lines if "error:" in line), lines[-1] if lines else "no message")
+    raise ToolError(f"g++ failed with code {finished.returncode}: {reason}", remedy=f"read {log}")
 
 
 def _content_key(directory: Path) -> str:

@@ -52,9 +52,8 @@ def testbench_source(project: str, plan: LayerPlan, model: Any, graph: TypedGrap
         body.append(f'if (!read_line(file_{name}, "{name}", {_size(variable)}, values_{name}, ignored))')
         body.append("    break;")
         body.append(f"{_declare(variable)};")
-        body.append(
-            f"nnet::convert_data<double, {variable.type.name}, {_size(variable)}>(values_{name}.data(), {_name(variable)});"
-        )
+        types = f"double, {variable.type.name}, {_size(variable)}"
+        body.append(f"nnet::convert_data<{types}>(values_{name}.data(), {_name(variable)});")
     body += [f"{_declare(variable)};" for _, variable in outputs]
     body.append(f"{project}({', '.join(_name(variable) for _, variable in inputs + outputs)});")
     for name, variable in outputs:
@@ -63,7 +62,9 @@ def testbench_source(project: str, plan: LayerPlan, model: Any, graph: TypedGrap
         body.append(f'if (!read_line(file_{name}, "{name}", {size}, values_{name}, compared_{name}))')
         body.append("    break;")
         body.append(f"std::vector<double> found_{name}({size});")
-        body.append(f"nnet::convert_data<{variable.type.name}, double, {size}>({_name(variable)}, found_{name}.data());")
+        body.append(
+            f"nnet::convert_data<{variable.type.name}, double, {size}>({_name(variable)}, found_{name}.data());"
+        )
         body.append(f'mismatches += check("{name}", rows, values_{name}, compared_{name}, found_{name});')
     template = string.Template((TEMPLATES / "testbench.cpp").read_text(encoding="utf-8"))
     return template.substitute(

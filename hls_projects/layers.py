@@ -123,13 +123,21 @@ class _Planner:
                     use_max=node.mode == "max",
                 )
             case _:
-                raise GraphError(f"node {node.name}: {type(node).__name__} has no hls4ml layer", remedy="use other nodes")
+                raise GraphError(
+                    f"node {node.name}: {type(node).__name__} has no hls4ml layer", remedy="use other nodes"
+                )
 
     def result(self, node: Node) -> FixedPoint:
         return self.fused[node.name].tensor.format if node.name in self.fused else node.tensor.format
 
     def append(
-        self, node: Node, kind: str, *, name: str | None = None, precisions: dict[str, str] | None = None, **attributes: Any
+        self,
+        node: Node,
+        kind: str,
+        *,
+        name: str | None = None,
+        precisions: dict[str, str] | None = None,
+        **attributes: Any,  # noqa: ANN401 - whatever hls4ml's layer takes
     ) -> None:
         inputs = attributes.pop("inputs", None) or [self.layer[source] for source in node.inputs]
         name = self.unused(name or node.name)
@@ -146,7 +154,9 @@ class _Planner:
         # The name becomes an argument of the C++ top function: the suffix keeps it off C++ keywords.
         name = self.unused(f"{node.name}_in")
         width = node.tensor.format.width
-        self.plan.layers.append({"class_name": "InputLayer", "name": name, "input_shape": list(self.plan.shapes[node.name])})
+        self.plan.layers.append(
+            {"class_name": "InputLayer", "name": name, "input_shape": list(self.plan.shapes[node.name])}
+        )
         self.plan.precisions[name] = {"result": f"uint<{width}>" if node.tensor.is_index else _type(node.tensor.format)}
         self.plan.inputs.append(name)
         self.layer[node.name] = name

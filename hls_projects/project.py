@@ -93,7 +93,9 @@ class HlsProject:
         return cls(directory=directory, name=stored.name, graph=graph, config=stored.config, traced=stored.traced)
 
 
-def write_manifest(directory: Path, *, name: str, graph: TypedGraph, config: ProjectConfig, traced: dict[str, str]) -> None:
+def write_manifest(
+    directory: Path, *, name: str, graph: TypedGraph, config: ProjectConfig, traced: dict[str, str]
+) -> None:
     """Write project.json with the hashes of every source that decides results."""
     from importlib.metadata import version
 
@@ -119,7 +121,9 @@ def _read_manifest(directory: Path) -> ProjectFile:
     try:
         return ProjectFile.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise GraphError(f"cannot read {path}: {error.strerror}", remedy="give a project written by hitfabric build") from error
+        raise GraphError(
+            f"cannot read {path}: {error.strerror}", remedy="give a project written by hitfabric build"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -35,8 +35,8 @@ VENDOR = {
     "Vitis": {
         "tool": "vitis-run",
         "product": "AMD Vitis HLS 2023.2 or later",
-        "command": "printf 'array set opt { reset 1 csim 0 synth 1 cosim %s validation 0 export %s vsynth 0 fifo_opt 0 }\\n'"
-        " $(COSIM) $(EXPORT) > build_opt.tcl\n\tvitis-run --mode hls --tcl build_prj.tcl",
+        "command": "printf 'array set opt { reset 1 csim 0 synth 1 cosim %s validation 0 export %s vsynth 0"
+        " fifo_opt 0 }\\n' $(COSIM) $(EXPORT) > build_opt.tcl\n\tvitis-run --mode hls --tcl build_prj.tcl",
     },
     "Vivado": {
         "tool": "vivado_hls",
@@ -51,7 +51,7 @@ def write_project(graph: TypedGraph, directory: Path, *, config: ProjectConfig |
     """Write the hls4ml project of a network, whole or not at all.
 
     The weights are compiled in, so that the folder may be moved. Besides hls4ml's files it holds `typed_graph/`,
-    a plain C entry for many rows per call, a self-checking test bench and a Makefile (`csim`, `csynth`, `cosim`, `export`).
+    a plain C entry for many rows per call, a self-checking test bench and a Makefile (csim, csynth, cosim, export).
 
     Args:
         graph: The network.
@@ -73,7 +73,9 @@ def write_project(graph: TypedGraph, directory: Path, *, config: ProjectConfig |
         layers = {layer.name: layer for layer in model.get_layers()}
         missing = [layer for layer in plan.traced.values() if layer not in layers]
         if missing:
-            raise GraphError(f"hls4ml removed the layers {missing}", remedy="report this network as a defect of hitfabric")
+            raise GraphError(
+                f"hls4ml removed the layers {missing}", remedy="report this network as a defect of hitfabric"
+            )
         _, more = _quietly(model.write, graph=graph)
         (temporary / "hls4ml.log").write_text(chatter + more, encoding="utf-8")
         _remove_bridge(temporary, name)
@@ -82,7 +84,9 @@ def write_project(graph: TypedGraph, directory: Path, *, config: ProjectConfig |
         (temporary / ENTRY_FILE).write_text(entry_source(name, plan, model), encoding="utf-8")
         (temporary / f"{name}_test.cpp").write_text(testbench_source(name, plan, model, graph), encoding="utf-8")
         makefile = string.Template((TEMPLATES / "Makefile").read_text(encoding="utf-8"))
-        (temporary / "Makefile").write_text(makefile.substitute(project=name, **VENDOR[config.backend]), encoding="utf-8")
+        (temporary / "Makefile").write_text(
+            makefile.substitute(project=name, **VENDOR[config.backend]), encoding="utf-8"
+        )
         graph.save(temporary / GRAPH_FOLDER)
         write_manifest(temporary, name=name, graph=graph, config=config, traced=plan.traced)
     return HlsProject(directory=directory, name=name, graph=graph, config=config, traced=plan.traced)
@@ -126,9 +130,11 @@ def _quietly(work: Any, *, graph: TypedGraph) -> tuple[Any, str]:  # noqa: ANN40
         with contextlib.redirect_stdout(captured), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             result = work()
-    except Exception as error:  # noqa: BLE001 - hls4ml raises bare Exception
+    except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise GraphError(f"hls4ml refuses network {graph.name}: {reason}", remedy="change the network or its config") from error
+        raise GraphError(
+            f"hls4ml refuses network {graph.name}: {reason}", remedy="change the network or its config"
+        ) from error
     return result, captured.getvalue() + "".join(f"{warning.message}\n" for warning in caught)
 
 

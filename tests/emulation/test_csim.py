@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from hitfabric.core import DataError, GraphError
 from hitfabric.emulation import compare_executors, extreme_vectors, make_executor
 from hitfabric.emulation.csim import CSimExecutor
 from hitfabric.hls_projects import HlsProject, ProjectConfig, write_project
 from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from support.hand_graph import hand_graph
 from support.random_graphs import graph_networks, random_inputs, row_networks
 
@@ -64,7 +65,9 @@ def graph_network(maxima: Maxima | None = None) -> TypedGraph:
     total = builder.edge_aggregate("total", messages, index)
     signed = builder.requantize("signed", "message", format=IN)
     largest = builder.edge_aggregate("largest", signed, index, column=0, mode="max")
-    total = builder.requantize("total_q", total, format=FixedPoint(signed=False, width=5, integer=4, rounding="RND_CONV"))
+    total = builder.requantize(
+        "total_q", total, format=FixedPoint(signed=False, width=5, integer=4, rounding="RND_CONV")
+    )
     states = builder.requantize(
         "states", dense(builder, "state", builder.concat("parts", [nodes, total, largest]), 3), format=IN
     )
@@ -94,7 +97,11 @@ def assert_equal(executor: CSimExecutor, *, seed: int = 0) -> None:
     sizes = [{"R": size, "N": 0, "E": 0} for size in (0, 1, 50)]
     if graph.is_graph_network:
         most = graph.maxima
-        sizes = [{"N": 1, "E": 0}, {"N": max(1, most.nodes // 2), "E": most.edges // 2}, {"N": most.nodes, "E": most.edges}]
+        sizes = [
+            {"N": 1, "E": 0},
+            {"N": max(1, most.nodes // 2), "E": most.edges // 2},
+            {"N": most.nodes, "E": most.edges},
+        ]
     batches = [random_inputs(graph, seed=seed, sizes=size) for size in sizes]
     ladder = compare_executors(
         make_executor("golden", graph), [executor], [*batches, *extreme_vectors(graph, seed=seed, random_rows=300)]
@@ -127,7 +134,9 @@ def test_random_row_networks(graph: TypedGraph, seed: int, tmp_path_factory: pyt
 
 
 @pytest.mark.slow
-@given(graph=graph_networks(), seed=st.integers(0, 999), io_type=st.sampled_from(["io_stream", "io_stream", "io_parallel"]))
+@given(
+    graph=graph_networks(), seed=st.integers(0, 999), io_type=st.sampled_from(["io_stream", "io_stream", "io_parallel"])
+)
 @settings(max_examples=12, **SLOW_DRAW)
 def test_random_graph_networks(
     graph: TypedGraph, seed: int, io_type: str, tmp_path_factory: pytest.TempPathFactory
@@ -137,14 +146,18 @@ def test_random_graph_networks(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", [{"backend": "Vivado"}, {"io_type": "io_stream"}, {"strategy": "Resource", "reuse_factor": 4}])
+@pytest.mark.parametrize(
+    "config", [{"backend": "Vivado"}, {"io_type": "io_stream"}, {"strategy": "Resource", "reuse_factor": 4}]
+)
 def test_other_configurations(config: dict[str, str], tmp_path: Path) -> None:
     for graph in (row_network(), graph_network()):
         assert_equal(CSimExecutor(graph, directory=tmp_path / graph.name, config=ProjectConfig(**config)))  # type: ignore[arg-type]
 
 
 def test_input_values_far_outside_the_format(rows: CSimExecutor) -> None:
-    extremes = np.array([0.0, -0.0, 1e-45, -1e-45, 1e-30, -1e-30, 1e9, -1e9, 1e19, -1e19, 3.4e38, -3.4e38], dtype=np.float32)
+    extremes = np.array(
+        [0.0, -0.0, 1e-45, -1e-45, 1e-30, -1e-30, 1e9, -1e9, 1e19, -1e19, 3.4e38, -3.4e38], dtype=np.float32
+    )
     inputs = {"double": np.repeat(extremes[:, None], 4, axis=1)}
     expected = make_executor("golden", rows.graph).run_integers(inputs)
     found = rows.run_integers(inputs)
