@@ -1,11 +1,12 @@
 """Matplotlib figures as inline SVG that follows the page's light and dark colours.
 
-Figures are drawn in the light colours of `PALETTE`; in the SVG each of those colours becomes a CSS variable of the page.
+Figures are drawn in the light colours of `PALETTE`; in the SVG each of them becomes a CSS variable of the page.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +14,10 @@ from types import MappingProxyType
 from typing import Any
 
 import matplotlib as mpl
+from markupsafe import Markup, escape
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from markupsafe import Markup, escape
+from matplotlib.text import Text
 
 PALETTE = MappingProxyType(
     {
@@ -33,9 +35,13 @@ PALETTE = MappingProxyType(
 HIT_GREY = "#8a929a"
 # Stands for p with subscript T in labels: mathtext would place every letter for one font, the page has its own.
 PT = "p\u2060T"
-_PT_SPANS = '<tspan font-style="italic">p</tspan><tspan dy="2.2" font-size="75%">T</tspan><tspan dy="-2.2">\u200b</tspan>'
+_PT_SPANS = (
+    '<tspan font-style="italic">p</tspan><tspan dy="2.2" font-size="75%">T</tspan><tspan dy="-2.2">\u200b</tspan>'
+)
+_ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SERIES = ("blue", "orange", "green", "purple", "red")
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "hitfabric",
     "text.parse_math": False,
@@ -71,6 +77,19 @@ _STYLE: dict[str, Any] = {
 }
 
 
+def power_of_ten(value: float, _position: float) -> str:
+    """Tick label of a logarithmic axis ("10⁻³"), empty between the powers; matplotlib's own needs mathtext."""
+    exponent = math.log10(value) if value > 0 else math.nan
+    if not exponent.is_integer():
+        return ""
+    return "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
+
+
+def printable(text: str) -> str:
+    """`text` with every character that neither XML nor HTML allows replaced by U+FFFD."""
+    return _ILLEGAL.sub("\ufffd", text)
+
+
 def colour(name: str) -> str:
     """The drawing colour called `name`; becomes the page's variable of that name."""
     return PALETTE[name]
@@ -95,6 +114,9 @@ def to_svg(drawn: Figure, *, name: str, description: str) -> Markup:
         One `<svg>` element without XML declaration, metadata or external reference, equal for equal figures.
     """
     FigureCanvasSVG(drawn)
+    for item in drawn.findobj(Text):
+        if isinstance(item, Text):
+            item.set_text(printable(item.get_text()))
     stream = io.StringIO()
     drawn.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, dpi=180)
     svg = stream.getvalue()

@@ -59,7 +59,7 @@ def read_event_display(path: Path) -> EventDisplay | None:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
         # np.load gives a bare array, which is no context manager, for an npy file.
         raise DataError(f"{path} is not an npz file of plain arrays: {error}", remedy=REMEDY) from error
     _check_names(path, arrays)

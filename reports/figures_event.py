@@ -87,14 +87,19 @@ def draw_event(event: EventDisplay, tracks: DisplayedTracks) -> Markup:
         return to_svg(drawn, name="event", description="Event display, x-y and r-z: truth tracks beside found tracks")
 
 
-def _draw_view(
-    axis: Axes, across: NDArray, up: NDArray, lines: list[NDArray[np.int64]], good: list[bool]
-) -> None:
+def _draw_view(axis: Axes, across: NDArray, up: NDArray, lines: list[NDArray[np.int64]], good: list[bool]) -> None:
     axis.grid(False)
     axis.scatter(across, up, s=0.6, marker=".", linewidths=0, color=HIT_GREY, alpha=0.45, rasterized=True)
-    for wanted, name, width in ((True, "blue", 0.6), (False, "orange", 0.9)):
-        segments = [np.column_stack((across[hits], up[hits])) for hits, is_good in zip(lines, good, strict=True) if is_good is wanted]
-        axis.add_collection(LineCollection(segments, colors=colour(name), linewidths=width, alpha=0.8))
+    # The more tracks, the finer and fainter their lines: a pile-up event stays readable, a quiet one is not lost.
+    crowd = min(1.0, (100 / max(len(lines), 1)) ** 0.5)
+    styles = ((True, "blue", max(0.25, 1.1 * crowd), max(0.35, crowd)), (False, "orange", max(0.35, 1.3 * crowd), 0.85))
+    for wanted, name, width, alpha in styles:
+        segments = [
+            np.column_stack((across[hits], up[hits]))
+            for hits, is_matched in zip(lines, good, strict=True)
+            if is_matched is wanted
+        ]
+        axis.add_collection(LineCollection(segments, colors=colour(name), linewidths=width, alpha=alpha))
 
 
 def _is_drawn(event: EventDisplay, hits: NDArray[np.int64]) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
-from .canvas import PT, SERIES, colour, figure, to_svg
+from .canvas import PT, SERIES, colour, figure, power_of_ten, printable, to_svg
 from .records import BinnedRatio, BinnedTracks, EdgeStage, NetworkScores, ScoreHistogram, TrackPerformance
 from .statistics import clopper_pearson
 
@@ -28,33 +29,52 @@ def draw_tracks(tracks: TrackPerformance) -> Markup | None:
             axes[1, column].set_xlabel(label)
         axes[0, 0].set(ylabel="track efficiency", ylim=(0, 1.05))
         axes[1, 0].set_ylabel("rate")
-        axes[1, 0].set_ylim(bottom=0)
-        axes[1, -1].legend(loc="upper right", ncols=2)
+        # Room above the points for the legend.
+        axes[1, 0].set_ylim(0, 1.3 * axes[1, 0].get_ylim()[1])
+        named = {
+            label: handle for axis in axes[1] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+        }
+        axes[1, -1].legend(named.values(), named.keys(), loc="upper right", ncols=2)
         return to_svg(drawn, name="tracks", description="Track efficiency, fake and duplicate rate against pT and eta")
 
 
 def draw_edge_stages(stages: tuple[EdgeStage, ...]) -> Markup:
     """Edge efficiency and purity, and edges per hit, after each stage of the chain."""
-    names = [stage.name for stage in stages]
+    names = [printable(stage.name) for stage in stages]
     places = np.arange(len(stages))
     with figure(10, 2.7) as drawn:
         quality, size = drawn.subplots(1, 2, width_ratios=(1.5, 1.0))
         rows = (
-            ("efficiency", "blue", "o", [stage.target for stage in stages]),
-            ("purity", "orange", "s", [stage.edges for stage in stages]),
+            ("efficiency", "blue", "o", 7, [stage.target for stage in stages]),
+            ("purity", "orange", "s", -15, [stage.edges for stage in stages]),
         )
-        for label, shade, marker, totals in rows:
+        for label, shade, marker, above, totals in rows:
             centre, low, high = clopper_pearson([stage.kept for stage in stages], totals)
             errors = np.vstack((centre - low, high - centre))
-            quality.errorbar(places, centre, errors, fmt=f"{marker}-", ms=5, color=colour(shade), label=label, elinewidth=1)
+            quality.errorbar(
+                places, centre, errors, fmt=f"{marker}-", ms=5, color=colour(shade), label=label, elinewidth=1
+            )
             for place, value in zip(places[np.isfinite(centre)], centre[np.isfinite(centre)], strict=True):
-                quality.annotate(f"{value:.3g}", (place, value), (7, -11), textcoords="offset points", fontsize=8.5, color=colour(shade))
-        quality.set(ylim=(0, 1.08), xlim=(-0.3, len(stages) - 0.55), ylabel="edges")
-        quality.legend(loc="lower right")
+                quality.annotate(
+                    f"{value:.3f}",
+                    (place, value),
+                    (0, above),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=8.5,
+                    color=colour(shade),
+                )
+        quality.set(
+            ylim=(-0.12, 1.18), xlim=(-0.4, len(stages) - 0.6), ylabel="share of edges", yticks=np.linspace(0, 1, 6)
+        )
+        quality.legend(loc="center right")
         quality.set_xticks(places, names)
         densities = [stage.edges / stage.hits if stage.hits else np.nan for stage in stages]
-        bars = size.barh(places, densities, height=0.5, color=colour("muted"))
-        size.bar_label(bars, labels=[f"{value:.3g}" for value in densities], padding=4, color=colour("ink"), fontsize=8.5)
+        bars = size.barh(places, densities, height=0.5, color=colour("blue"), alpha=0.75)
+        size.grid(False, axis="y")
+        size.bar_label(
+            bars, labels=[f"{value:.3g}" for value in densities], padding=4, color=colour("ink"), fontsize=8.5
+        )
         size.set_yticks(places, names)
         size.invert_yaxis()
         size.margins(x=0.15)
@@ -81,7 +101,10 @@ def draw_roc(networks: Mapping[str, NetworkScores]) -> Markup | None:
                 nearest = int(np.argmin(np.abs(np.array(curve.threshold)[order] - threshold)))
                 left.plot(fpr[nearest], efficiency[nearest], "o", ms=6, color=shade)
                 right.plot(efficiency[nearest], purity[nearest], "o", ms=6, color=shade)
-        left.set(xscale="log", xlabel="false positive rate", ylabel="edge efficiency", ylim=(0, 1.03))
+        left.set_xscale("log")
+        left.set_xlim(right=1.0)
+        left.xaxis.set_major_formatter(power_of_ten)
+        left.set(xlabel="false positive rate", ylabel="edge efficiency", ylim=(0, 1.03))
         right.set(xlabel="edge efficiency", ylabel="edge purity", xlim=(0, 1.03), ylim=(0, 1.03))
         left.legend(loc="lower right")
         return to_svg(drawn, name="roc", description="ROC curve and purity against efficiency of each network")
@@ -114,6 +137,7 @@ def _draw_histogram(axis: Axes, histogram: ScoreHistogram, threshold: float | No
     if sum(histogram.true) + sum(histogram.false):
         axis.set_yscale("log")
         axis.set_ylim(bottom=0.7)
+        axis.yaxis.set_major_formatter(power_of_ten)
 
 
 def _draw_binned_tracks(top: Axes, bottom: Axes, binned: BinnedTracks) -> None:
@@ -145,4 +169,6 @@ def _draw_ratio(axis: Axes, ratio: BinnedRatio, *, shade: str, marker: str, labe
     )
     if logarithmic:
         axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter("")

@@ -8,14 +8,14 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
-from .canvas import colour, figure, to_svg
+from .canvas import colour, figure, printable, to_svg
 from .records import LatencySeries
 from .training_record import TrainingCurves
 
 PANELS_PER_ROW = 3
 BINS = 30
 WIDE_RANGE = 30.0
-SPLITS = {"train_": ("training", "blue"), "validation_": ("validation", "orange"), "": ("", "purple")}
+SPLITS = {"train_": ("training", "blue"), "validation_": ("validation", "orange"), "": ("all", "purple")}
 ENGINES = {"direct": "blue", "triton": "orange"}
 
 
@@ -27,9 +27,9 @@ def draw_training(curves: TrainingCurves, *, name: str) -> Markup:
         axes = drawn.subplots(rows, PANELS_PER_ROW, squeeze=False).ravel()
         for axis, (metric, splits) in zip(axes, panels.items(), strict=False):
             for prefix in splits:
-                label, shade = SPLITS[prefix]
+                label, shade = SPLITS[prefix] if len(splits) > 1 else SPLITS["train_"]
                 values = curves.columns[prefix + metric]
-                axis.plot(curves.epochs, values, "o-", ms=3, color=colour(shade), label=label or metric)
+                axis.plot(curves.epochs, values, "o-", ms=3, color=colour(shade), label=label)
             axis.set(title=metric.replace("_", " "), xlabel="epoch")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
             if len(splits) > 1:
@@ -67,11 +67,13 @@ def draw_latency(series: Sequence[LatencySeries]) -> Markup:
 
 def draw_seconds(seconds: Mapping[str, float]) -> Markup:
     """Wall-clock seconds per stage as bars, in the order of the run."""
-    names, values = list(seconds), list(seconds.values())
+    names, values = [printable(name) for name in seconds], list(seconds.values())
     with figure(10, 0.6 + 0.3 * len(names)) as drawn:
         axis = drawn.subplots()
         bars = axis.barh(range(len(names)), values, height=0.55, color=colour("blue"))
-        axis.bar_label(bars, labels=[f"{value:.3g} s" for value in values], padding=5, color=colour("ink"), fontsize=8.5)
+        axis.bar_label(
+            bars, labels=[f"{value:.3g} s" for value in values], padding=5, color=colour("ink"), fontsize=8.5
+        )
         axis.set_yticks(range(len(names)), names)
         axis.invert_yaxis()
         axis.margins(x=0.1)

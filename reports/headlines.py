@@ -8,6 +8,9 @@ from typing import Literal
 from .records import Evaluation, Ladder, Latency, Ratio, Summary, TrackingSummary
 from .statistics import clopper_pearson, percentile_ms
 
+DASH = "\u2013"
+MINUS = "\u2212"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
@@ -35,12 +38,12 @@ def headlines(
 def percent(ratio: Ratio) -> str:
     """`ratio` in percent with its interval, as `97.3 (+0.2 -0.3) %`; a dash where the total is 0."""
     if ratio.total == 0:
-        return "–"
+        return DASH
     (centre,), (low,), (high,) = clopper_pearson([ratio.passed], [ratio.total])
     width = high - low
     digits = 1 if width > 0.002 else 2 if width > 0.0002 else 3
     up, down = 100 * (high - centre), 100 * (centre - low)
-    return f"{100 * centre:.{digits}f} (+{up:.{digits}f} −{down:.{digits}f}) %"
+    return f"{100 * centre:.{digits}f} (+{up:.{digits}f} {MINUS}{down:.{digits}f}) %"
 
 
 def _absent(label: str, file: str) -> Headline:
@@ -62,9 +65,7 @@ def _bit_accuracy(summary: Summary | None, ladder: Ladder | None) -> Headline:
         return _absent(label, "ladder.json")
     if compared == 0:
         return Headline(label=label, value="nothing compared", state="absent")
-    return Headline(
-        label=label, value=f"{mismatches:,}", detail=detail, state="different" if mismatches else "equal"
-    )
+    return Headline(label=label, value=f"{mismatches:,}", detail=detail, state="different" if mismatches else "equal")
 
 
 def _tracking(summary: Summary | None, evaluation: Evaluation | None) -> list[Headline]:
@@ -74,7 +75,9 @@ def _tracking(summary: Summary | None, evaluation: Evaluation | None) -> list[He
         nouns = {"efficiency": "particles", "fake_rate": "tracks", "duplicate_rate": "tracks"}
         return [_ratio(label, getattr(tracks, name), nouns[name]) for name, label in labels.items()]
     if summary is not None and summary.tracking is not None:
-        return [_from_summary(label, getattr(summary.tracking, name), summary.tracking) for name, label in labels.items()]
+        return [
+            _from_summary(label, getattr(summary.tracking, name), summary.tracking) for name, label in labels.items()
+        ]
     return [_absent(label, "evaluation.json") for label in labels.values()]
 
 
@@ -83,13 +86,15 @@ def _ratio(label: str, ratio: Ratio, noun: str) -> Headline:
     if " " not in text:
         return Headline(label=label, value=text, detail=f"no {noun}")
     value, interval = text.removesuffix(" %").split(" ", 1)
-    return Headline(label=label, value=value, unit="%", detail=f"{interval[1:-1]}; {ratio.passed:,} of {ratio.total:,} {noun}")
+    return Headline(
+        label=label, value=value, unit="%", detail=f"{interval[1:-1]}; {ratio.passed:,} of {ratio.total:,} {noun}"
+    )
 
 
 def _from_summary(label: str, value: float | None, tracking: TrackingSummary) -> Headline:
     detail = f"{tracking.events:,} events, {tracking.hits:,} hits"
     if value is None:
-        return Headline(label=label, value="–", detail=detail)
+        return Headline(label=label, value=DASH, detail=detail)
     return Headline(label=label, value=f"{100 * value:.1f}", unit="%", detail=detail)
 
 
@@ -98,7 +103,7 @@ def _serving(summary: Summary | None, latency: Latency | None) -> Headline:
     if summary is not None and summary.serving is not None:
         serving = summary.serving
         equal = "labels equal to direct" if serving.labels_equal else "labels DIFFER from direct"
-        value = "–" if serving.p50_ms is None else _three_digits(serving.p50_ms)
+        value = DASH if serving.p50_ms is None else _three_digits(serving.p50_ms)
         return Headline(
             label=label,
             value=value,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,19 +10,18 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..core import atomic_file
+from .canvas import printable
 from .content import RunContent, read_run
 from .figures_event import draw_event, select_tracks
 from .figures_physics import draw_edge_stages, draw_roc, draw_scores, draw_tracks
 from .figures_run import draw_latency, draw_seconds, draw_training
-from .headlines import headlines, percent
+from .headlines import MINUS, headlines, percent
 from .ladder import disagreements, ladder_table
 from .records import Latency
 from .statistics import percentile_ms
 
 PAGE_NAME = "report.html"
 PERCENTILES = (50, 95, 99)
-# Characters that neither XML nor HTML allows, from names that others wrote.
-_ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +65,7 @@ def render_page(content: RunContent, *, name: str) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = percent
+    environment.filters["number"] = lambda count: f"{count:,}".replace("-", MINUS)
     page = environment.get_template("page.html.jinja").render(
         name=name,
         # Our own file, not a run's: safe to put in unescaped.
@@ -79,7 +78,7 @@ def render_page(content: RunContent, *, name: str) -> str:
         **_figures(content),
         **_tables(content),
     )
-    return _ILLEGAL.sub("\ufffd", page)
+    return printable(page)
 
 
 def _sections(content: RunContent) -> dict[str, Section]:
@@ -87,12 +86,24 @@ def _sections(content: RunContent) -> dict[str, Section]:
     rows = (
         ("event", "Event display", "event_display.npz", "hitfabric evaluate", content.event is not None),
         ("tracks", "Tracks", "evaluation.json", "hitfabric evaluate", bool(evaluation and evaluation.tracks)),
-        ("edges", "Edges", "evaluation.json", "hitfabric evaluate", bool(evaluation and (evaluation.stages or evaluation.networks))),
+        (
+            "edges",
+            "Edges",
+            "evaluation.json",
+            "hitfabric evaluate",
+            bool(evaluation and (evaluation.stages or evaluation.networks)),
+        ),
         ("training", "Training", "training/<network>.csv", "hitfabric train", bool(content.training)),
         ("ladder", "Bit-accuracy ladder", "ladder.json", "hitfabric validate", content.ladder is not None),
         ("latency", "Serving latency", "latency.json", "hitfabric serve and track", content.latency is not None),
         ("projects", "Hardware projects", "projects.json", "hitfabric build", content.projects is not None),
-        ("seconds", "Time per stage", "summary.json", "hitfabric demo", bool(content.summary and content.summary.seconds)),
+        (
+            "seconds",
+            "Time per stage",
+            "summary.json",
+            "hitfabric demo",
+            bool(content.summary and content.summary.seconds),
+        ),
         ("provenance", "Provenance", "run.json", "every command", content.run is not None),
     )
     return {
@@ -138,6 +149,11 @@ def _tables(content: RunContent) -> dict[str, Any]:
 
 def _latency_rows(latency: Latency) -> list[tuple[str, str, int, list[float | None]]]:
     return [
-        (item.model, item.engine, len(item.samples_ms), [percentile_ms(item.samples_ms, percent) for percent in PERCENTILES])
+        (
+            item.model,
+            item.engine,
+            len(item.samples_ms),
+            [percentile_ms(item.samples_ms, percent) for percent in PERCENTILES],
+        )
         for item in latency.series
     ]

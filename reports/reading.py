@@ -41,7 +41,9 @@ def read_record(model: type[Record], path: Path) -> Record | None:
 
 def _describe(error: ValidationError) -> str:
     items = error.errors(include_url=False)
-    described = [f"{'.'.join(map(str, item['loc'])) or 'the whole file'}: {item['msg']}" for item in items[:SHOWN_ERRORS]]
+    described = [
+        f"{'.'.join(map(str, item['loc'])) or 'the whole file'}: {item['msg']}" for item in items[:SHOWN_ERRORS]
+    ]
     if len(items) > SHOWN_ERRORS:
         described.append(f"and {len(items) - SHOWN_ERRORS} more")
     return ", ".join(described)

@@ -8,12 +8,13 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, FiniteFloat, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, model_validator
 
 from ..core import StrictModel
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Milliseconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 FigureKind = Literal["counted", "estimated", "not measured"]
 
 
@@ -58,11 +59,11 @@ class Summary(StrictModel):
         seconds: Stage -> wall-clock seconds, in the order in which the stages ran.
     """
 
-    mismatches: dict[str, dict[str, NonNegativeInt]] = {}
+    mismatches: dict[str, dict[str, NonNegativeInt]] = Field(default_factory=dict)
     outputs_compared: NonNegativeInt = 0
     tracking: TrackingSummary | None = None
     serving: ServingSummary | None = None
-    seconds: dict[str, Annotated[NonNegativeFloat, Field(allow_inf_nan=False)]] = {}
+    seconds: dict[str, Seconds] = Field(default_factory=dict)
 
 
 class Ratio(StrictModel):
@@ -191,7 +192,7 @@ class Evaluation(StrictModel):
     sample: str
     events: NonNegativeInt
     hits: NonNegativeInt
-    networks: dict[str, NetworkScores] = {}
+    networks: dict[str, NetworkScores] = Field(default_factory=dict)
     stages: tuple[EdgeStage, ...] = ()
     tracks: TrackPerformance | None = None
 
@@ -290,7 +291,7 @@ class Project(StrictModel):
     network: str
     io_type: str
     reuse_factor: PositiveInt | None = None
-    figures: dict[str, ProjectFigure] = {}
+    figures: dict[str, ProjectFigure] = Field(default_factory=dict)
 
 
 class Projects(StrictModel):

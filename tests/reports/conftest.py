@@ -8,15 +8,34 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from hitfabric.core import RunDirectory
+from hitfabric.reports import write_report
 from hitfabric.reports.records import Evaluation, Ladder, Latency, Projects, Summary
 
 LAYERS_MM = np.array([32.0, 72.0, 116.0, 172.0, 260.0, 360.0, 500.0, 660.0, 820.0, 1020.0])
-STAGES = {"simulate": 41.0, "train": 182.4, "build": 7.1, "validate": 64.0, "serve": 3.2, "track": 21.7, "evaluate": 9.8}
+STAGES = {
+    "simulate": 41.0,
+    "train": 182.4,
+    "build": 7.1,
+    "validate": 64.0,
+    "serve": 3.2,
+    "track": 21.7,
+    "evaluate": 9.8,
+}
 NODES = {
     "embedding": ("features", "dense_0", "relu_0", "dense_1", "relu_1", "dense_2", "embedding"),
     "filter": ("pairs", "dense_0", "relu_0", "logits"),
-    "interaction_network": ("nodes", "edges", "edge_gather", "edge_concat", "relational_dense", "relu", "edge_aggregate", "logits"),
+    "interaction_network": (
+        "nodes",
+        "edges",
+        "edge_gather",
+        "edge_concat",
+        "relational_dense",
+        "relu",
+        "edge_aggregate",
+        "logits",
+    ),
 }
 
 
@@ -24,6 +43,12 @@ NODES = {
 def sample_run_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run directory with every file of a run; not to be changed."""
     return write_sample_run(tmp_path_factory.mktemp("runs") / "sample")
+
+
+@pytest.fixture(scope="session")
+def sample_page(sample_run_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the complete run; not to be changed."""
+    return write_report(Path(shutil.copytree(sample_run_template, tmp_path_factory.mktemp("pages") / "sample")))
 
 
 @pytest.fixture
@@ -56,7 +81,11 @@ def write_sample_run(directory: Path, *, particles: int = 120) -> Path:
 def event(generator: np.random.Generator, *, particles: int) -> dict[str, np.ndarray]:
     """Hits of straight-in-z helices on cylinders; one particle in ten is lost, one found track in twenty is mixed."""
     pt = 0.3 + generator.pareto(2.0, particles)
-    phi, eta, charge = generator.uniform(-np.pi, np.pi, particles), generator.normal(0, 1.4, particles), generator.choice((-1, 1), particles)
+    phi, eta, charge = (
+        generator.uniform(-np.pi, np.pi, particles),
+        generator.normal(0, 1.4, particles),
+        generator.choice((-1, 1), particles),
+    )
     rho = pt / (0.3 * 2.0) * 1000.0
     r = np.broadcast_to(LAYERS_MM, (particles, LAYERS_MM.size))
     turn = np.arcsin(np.clip(r / (2 * rho[:, None]), -1, 1))
@@ -112,7 +141,7 @@ def evaluation(generator: np.random.Generator) -> Evaluation:
                 {"name": "interaction network", "target": 61_200, "kept": 57_100, "edges": 60_400, "hits": 574_210},
             ],
             "tracks": {
-                "definition": "Particles with pT > 1 GeV and three hits; matched when each shares more than half of its hits",
+                "definition": "Particles with pT > 1 GeV and three hits; matched when both share more than half",
                 "efficiency": {"passed": 4650, "total": 5000},
                 "fake_rate": {"passed": 190, "total": 4900},
                 "duplicate_rate": {"passed": 49, "total": 4900},
@@ -180,7 +209,11 @@ def projects() -> Projects:
                         "latency": {"value": None, "kind": "not measured", "unit": "ns"},
                     },
                 }
-                for network, io_type in (("embedding", "io_parallel"), ("filter", "io_parallel"), ("interaction_network", "io_stream"))
+                for network, io_type in (
+                    ("embedding", "io_parallel"),
+                    ("filter", "io_parallel"),
+                    ("interaction_network", "io_stream"),
+                )
             ]
         }
     )
@@ -215,7 +248,7 @@ def _scores(generator: np.random.Generator, *, true: int, false: int, distance: 
 
 def _binned(generator: np.random.Generator, edges: np.ndarray, *, size: int) -> dict:
     total = generator.poisson(size, edges.size - 1)
-    rates = {"efficiency": 0.6 + 0.38 * (1 - np.exp(-edges[1:] ** 2)), "fake_rate": 0.04, "duplicate_rate": 0.012}
+    rates = {"efficiency": 0.6 + 0.38 * (1 - np.exp(-(edges[1:] ** 2))), "fake_rate": 0.04, "duplicate_rate": 0.012}
     return {
         name: {"edges": edges.tolist(), "passed": generator.binomial(total, rate).tolist(), "total": total.tolist()}
         for name, rate in rates.items()
