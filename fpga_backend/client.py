@@ -90,9 +90,8 @@ class DirectClient:
     """
 
     def __init__(self, chain: Chain) -> None:
-        self.models: dict[str, ServedModel] = {
-            name: NetworkModel(executor=chain.executors[name]) for name in NETWORKS
-        } | {TRACKING: TrackingModel(chain=chain)}
+        self.models: dict[str, ServedModel] = {TRACKING: TrackingModel(chain=chain)}
+        self.models.update({name: NetworkModel(executor=chain.executors[name]) for name in NETWORKS})
 
     def infer(self, model: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """See `InferenceClient.infer`."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ from hitfabric.detector import connected_components, edge_features, embedding_fe
 from hitfabric.emulation import make_executor
 from hitfabric.fpga_backend import NETWORKS, Chain, ChainConfig, save_chain
 from hitfabric.fpga_backend.chain import load_config
+from hitfabric.quantization import TypedGraph
 
+MakeHits = Callable[..., np.ndarray]
 COMMON = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -23,19 +27,19 @@ class StaticExecutor:
 
     name = "csim"
 
-    def __init__(self, graph) -> None:
+    def __init__(self, graph: TypedGraph) -> None:
         self.graph = graph
         self.calls = 0
         self._golden = make_executor("golden", graph)
 
-    def run(self, inputs):
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs; asserts the sizes the firmware has room for."""
         assert len(inputs["nodes"]) <= self.graph.maxima.nodes
         assert len(inputs["edges"]) <= self.graph.maxima.edges
         self.calls += 1
         return self._golden.run(inputs)
 
-    def run_integers(self, inputs, nodes=None):
+    def run_integers(self, inputs: Mapping[str, np.ndarray], nodes: object = None) -> dict[str, np.ndarray]:
         """Not used by the chain."""
         raise AssertionError
 
@@ -56,7 +60,7 @@ def _stages_by_hand(chain: Chain, features: np.ndarray) -> tuple[np.ndarray, np.
     return labels, pairs, scores
 
 
-def test_stages_by_hand_agree(chain: Chain, make_hits) -> None:
+def test_stages_by_hand_agree(chain: Chain, make_hits: MakeHits) -> None:
     # Hits in order of radius: inner to outer is then lower to higher index, whatever the rule for equal radii.
     features = make_hits(120, seed=4)
     features[:, 0] = np.linspace(30, 1000, 120)
@@ -72,7 +76,9 @@ def test_stages_by_hand_agree(chain: Chain, make_hits) -> None:
 
 @COMMON
 @given(st.integers(0, 300), st.integers(0, 1000))
-def test_native_and_golden_give_the_same_tracks(chain, chain_directory, make_hits, hits, seed) -> None:
+def test_native_and_golden_give_the_same_tracks(
+    chain: Chain, chain_directory: Path, make_hits: MakeHits, hits: int, seed: int
+) -> None:
     features = make_hits(hits, seed)
     native = Chain.load(chain_directory)
     ours, reference = native.track(features), chain.track(features)
@@ -81,7 +87,7 @@ def test_native_and_golden_give_the_same_tracks(chain, chain_directory, make_hit
     assert np.array_equal(ours.scores, reference.scores)
 
 
-def test_static_sizes_give_the_same_tracks(chain: Chain, make_hits) -> None:
+def test_static_sizes_give_the_same_tracks(chain: Chain, make_hits: MakeHits) -> None:
     static = StaticExecutor(chain.executors["interaction_network"].graph)
     packed = replace(chain, executors={**chain.executors, "interaction_network": static})
     features = make_hits(400, seed=5)
@@ -95,7 +101,7 @@ def test_static_sizes_give_the_same_tracks(chain: Chain, make_hits) -> None:
 
 
 @pytest.mark.parametrize("hits", [0, 1, 2])
-def test_tiny_events(chain: Chain, make_hits, hits: int) -> None:
+def test_tiny_events(chain: Chain, make_hits: MakeHits, hits: int) -> None:
     result = chain.track(make_hits(hits))
     assert result.labels.tolist() == [-1] * hits
     assert result.labels.dtype == np.int64
@@ -103,7 +109,7 @@ def test_tiny_events(chain: Chain, make_hits, hits: int) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_hit_that_is_not_finite_is_named(chain: Chain, make_hits, value: float) -> None:
+def test_a_hit_that_is_not_finite_is_named(chain: Chain, make_hits: MakeHits, value: float) -> None:
     features = make_hits(10)
     features[7, 1] = value
     with pytest.raises(DataError, match="hit 7"):
@@ -116,13 +122,13 @@ def test_another_type_or_shape_is_refused(chain: Chain, array: np.ndarray) -> No
         chain.track(array)
 
 
-def test_too_many_edges_are_refused(chain: Chain, make_hits) -> None:
+def test_too_many_edges_are_refused(chain: Chain, make_hits: MakeHits) -> None:
     tight = replace(chain, config=chain.config.model_copy(update={"max_edges": 3}))
     with pytest.raises(GraphError, match="maximum is 3"):
         tight.track(make_hits(200))
 
 
-def test_saving_and_loading_keeps_everything(chain: Chain, tmp_path, make_hits) -> None:
+def test_saving_and_loading_keeps_everything(chain: Chain, tmp_path: Path, make_hits: MakeHits) -> None:
     chain.save(tmp_path / "copy")
     again = Chain.load(tmp_path / "copy", device="golden")
     assert again.config == chain.config
@@ -143,7 +149,9 @@ def test_saving_and_loading_keeps_everything(chain: Chain, tmp_path, make_hits) 
         ("{", "", "file"),
     ],
 )
-def test_a_wrong_chain_file_names_the_key(chain_directory, tmp_path, old: str, new: str, named: str) -> None:
+def test_a_wrong_chain_file_names_the_key(
+    chain_directory: Path, tmp_path: Path, old: str, new: str, named: str
+) -> None:
     text = (chain_directory / "chain.json").read_text()
     assert old in text
     (tmp_path / "chain.json").write_text(text.replace(old, new, 1))
@@ -151,12 +159,12 @@ def test_a_wrong_chain_file_names_the_key(chain_directory, tmp_path, old: str, n
         load_config(tmp_path)
 
 
-def test_a_missing_chain_names_the_file(tmp_path) -> None:
+def test_a_missing_chain_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match=r"chain\.json"):
         Chain.load(tmp_path)
 
 
-def test_networks_that_do_not_connect_are_refused(graphs, tmp_path) -> None:
+def test_networks_that_do_not_connect_are_refused(graphs: dict[str, TypedGraph], tmp_path: Path) -> None:
     config = ChainConfig(radius=1.0)
     with pytest.raises(GraphError, match=r"network filter has tensor pairs"):
         save_chain(tmp_path / "chain", config=config, graphs={**graphs, "filter": graphs["embedding"]})

@@ -6,7 +6,9 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,9 @@ from hitfabric.core import DataError
 from hitfabric.fpga_backend import wire
 from hitfabric.fpga_backend.build import SOURCE_DIRECTORY
 from hitfabric.fpga_backend.signature import Signature, network_signature, tracking_signature
+from hitfabric.quantization import TypedGraph
+
+RunCheck = Callable[..., subprocess.CompletedProcess[str]]
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)  # a lone surrogate is no text
 JSON_VALUES = st.recursive(
@@ -33,7 +38,7 @@ COMMON = settings(max_examples=40, deadline=None, suppress_health_check=[HealthC
 
 @COMMON
 @given(JSON_VALUES, st.booleans())
-def test_json_survives_reading_and_writing(check_program, value, ascii_only) -> None:
+def test_json_survives_reading_and_writing(check_program: RunCheck, value: Any, ascii_only: bool) -> None:
     done = check_program("json", text=json.dumps(value, ensure_ascii=ascii_only))
     assert done.returncode == 0, done.stdout
     assert json.loads(done.stdout) == value
@@ -57,16 +62,27 @@ def test_json_survives_reading_and_writing(check_program, value, ascii_only) -> 
         '"\t"',
         '"\\x"',
         "[1] 2",
-    ]
-    + ['"\\ud800"', '"\\ud800\\u0041"', '"\\udc00"', '"abc', "{a:1}", "NaN", "[" * 100 + "]" * 100, "'a'", "-", "\x00"],
+        '"\\ud800"',
+        '"\\ud800\\u0041"',
+        '"\\udc00"',
+        '"abc',
+        "{a:1}",
+        "NaN",
+        "[" * 100 + "]" * 100,
+        "'a'",
+        "-",
+        "\x00",
+    ],
 )
-def test_malformed_json_is_refused_with_its_place(check_program, text: str) -> None:
+def test_malformed_json_is_refused_with_its_place(check_program: RunCheck, text: str) -> None:
     done = check_program("json", text=text)
     assert done.returncode == 1
     assert done.stdout.startswith("JSON offset ")
 
 
-def _request(check_program, tmp_path: Path, signature: Signature, arrays: list[np.ndarray]):
+def _request(
+    check_program: RunCheck, tmp_path: Path, signature: Signature, arrays: list[np.ndarray]
+) -> subprocess.CompletedProcess[str]:
     signature.save(tmp_path)
     memory = bytearray(wire.frame_bytes(arrays))
     frame = wire.Frame(request_id=1, status=wire.Status.REQUEST, tensors=tuple(arrays))
@@ -89,7 +105,9 @@ def _with(arrays: list[np.ndarray], which: int, place: tuple[int, ...], value: f
 
 
 @pytest.mark.parametrize("sizes", [(4, 6), (1, 1), (4, 0)])
-def test_good_requests_pass_in_both_languages(check_program, tmp_path, graphs, sizes) -> None:
+def test_good_requests_pass_in_both_languages(
+    check_program: RunCheck, tmp_path: Path, graphs: dict[str, TypedGraph], sizes: tuple[int, int]
+) -> None:
     signature = network_signature(graphs["interaction_network"])
     arrays = _graph(*sizes, index=0)
     done = _request(check_program, tmp_path, signature, arrays)
@@ -115,7 +133,9 @@ BAD_GRAPHS = {
 
 
 @pytest.mark.parametrize("case", BAD_GRAPHS)
-def test_bad_requests_name_the_tensor_in_both_languages(check_program, tmp_path, graphs, case: str) -> None:
+def test_bad_requests_name_the_tensor_in_both_languages(
+    check_program: RunCheck, tmp_path: Path, graphs: dict[str, TypedGraph], case: str
+) -> None:
     signature = network_signature(graphs["interaction_network"], device="csim")
     arrays, culprit = BAD_GRAPHS[case]
     done = _request(check_program, tmp_path, signature, arrays)
@@ -130,7 +150,7 @@ def test_bad_requests_name_the_tensor_in_both_languages(check_program, tmp_path,
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("row", [0, 1, 40, 99])
-def test_every_place_is_checked_for_finiteness(check_program, tmp_path, value, row) -> None:
+def test_every_place_is_checked_for_finiteness(check_program: RunCheck, tmp_path: Path, value: Any, row: int) -> None:
     features = np.full((100, 3), np.float32(3.4e38))
     assert _request(check_program, tmp_path, tracking_signature(), [features]).returncode == 0
     features[row, 2] = value
@@ -148,7 +168,9 @@ def test_every_place_is_checked_for_finiteness(check_program, tmp_path, value, r
         ('"shape": [', '"shape": [[],', "integer"),
     ],
 )
-def test_a_malformed_signature_is_refused(check_program, tmp_path, old: str, new: str, reason: str) -> None:
+def test_a_malformed_signature_is_refused(
+    check_program: RunCheck, tmp_path: Path, old: str, new: str, reason: str
+) -> None:
     tracking_signature().save(tmp_path)
     path = tmp_path / "signature.json"
     path.write_text(path.read_text().replace(old, new))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hitfabric.core import ConfigError, ServiceError, ToolError
-from hitfabric.fpga_backend import Ports, TritonClient, TritonServer, find_triton, open_client
+from hitfabric.fpga_backend import Chain, Ports, TritonClient, TritonServer, find_triton, open_client
 from hitfabric.fpga_backend.client import DirectClient, _differences, expected_metadata
 from hitfabric.fpga_backend.ports import free_ports, port_holder
 
 
 @pytest.fixture
-def busy():
+def busy() -> Iterator[int]:
     """A port this process listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -34,7 +36,7 @@ def test_the_holder_of_a_busy_port_is_named(busy: int) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http", "metrics"])
-def test_a_busy_port_is_refused_before_anything_starts(busy: int, protocol: str, tmp_path) -> None:
+def test_a_busy_port_is_refused_before_anything_starts(busy: int, protocol: str, tmp_path: Path) -> None:
     server = TritonServer(repository=tmp_path, log=tmp_path / "log", ports=Ports(**{protocol: busy}))
     with pytest.raises(ServiceError, match=rf"port {busy} is in use by .*process {os.getpid()}"):
         server.start()
@@ -55,7 +57,7 @@ def test_impossible_ports_are_refused(ports: Ports) -> None:
         ports.resolved()
 
 
-def test_a_missing_repository_is_named(tmp_path) -> None:
+def test_a_missing_repository_is_named(tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match="nothing-here"):
         TritonServer(repository=tmp_path / "nothing-here", log=tmp_path / "log").start()
 
@@ -77,7 +79,7 @@ def test_a_direct_client_needs_a_chain() -> None:
         open_client("direct")
 
 
-def test_unknown_models_are_named(chain) -> None:
+def test_unknown_models_are_named(chain: Chain) -> None:
     with pytest.raises(ServiceError, match="no model nonsense"):
         DirectClient(chain).infer("nonsense", {})
     with pytest.raises(ServiceError, match="no model nonsense"):
@@ -95,7 +97,7 @@ def test_differing_metadata_is_told_apart() -> None:
     assert "names" in _differences(expected["input"], {"x": ("FP32", (-1, 6))})[0]
 
 
-def test_a_wrong_server_folder_is_named(monkeypatch, tmp_path) -> None:
+def test_a_wrong_server_folder_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HITFABRIC_TRITON", str(tmp_path))
     with pytest.raises(ToolError, match="HITFABRIC_TRITON"):
         find_triton()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
 import pytest
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
@@ -13,15 +17,15 @@ from hitfabric.fpga_backend.signature import Signature, tracking_signature
 from hitfabric.quantization import TypedGraph
 
 
-def _config(directory, model: str) -> ModelConfig:
+def _config(directory: Path, model: str) -> ModelConfig:
     return text_format.Parse((directory / model / "config.pbtxt").read_text(), ModelConfig())
 
 
-def _tensors(tensors) -> dict[str, list[int]]:
+def _tensors(tensors: Iterable[Any]) -> dict[str, list[int]]:
     return {tensor.name: list(tensor.dims) for tensor in tensors}
 
 
-def test_configurations_say_what_the_networks_take(chain_directory, tmp_path) -> None:
+def test_configurations_say_what_the_networks_take(chain_directory: Path, tmp_path: Path) -> None:
     repository = write_repository(
         tmp_path / "models", chain_directory, device="golden", instances=3, python="/a b/py\"'", worker_timeout_ms=7
     )
@@ -40,7 +44,9 @@ def test_configurations_say_what_the_networks_take(chain_directory, tmp_path) ->
         assert config.parameters["worker_timeout_ms"].string_value == "7"
 
 
-def test_the_repository_holds_all_the_workers_need(chain_directory, graphs, tmp_path) -> None:
+def test_the_repository_holds_all_the_workers_need(
+    chain_directory: Path, graphs: dict[str, TypedGraph], tmp_path: Path
+) -> None:
     repository = write_repository(tmp_path / "models", chain_directory, device="golden")
     moved = repository.rename(tmp_path / "moved")
     assert (
@@ -50,12 +56,12 @@ def test_the_repository_holds_all_the_workers_need(chain_directory, graphs, tmp_
     assert Signature.load(moved / "tracking" / "1") == tracking_signature()
 
 
-def test_static_sizes_are_the_limits_of_the_c_simulation(chain_directory, tmp_path) -> None:
+def test_static_sizes_are_the_limits_of_the_c_simulation(chain_directory: Path, tmp_path: Path) -> None:
     repository = write_repository(tmp_path / "models", chain_directory, device="csim")
     assert Signature.load(repository / "interaction_network" / "1").limits == {"N": 64, "E": 128}
 
 
-def test_nothing_is_left_when_it_fails(chain_directory, tmp_path) -> None:
+def test_nothing_is_left_when_it_fails(chain_directory: Path, tmp_path: Path) -> None:
     broken = tmp_path / "chain"
     Chain.load(chain_directory, "golden").save(broken)
     (broken / "filter" / "weights.npz").write_bytes(b"no archive")
@@ -64,7 +70,7 @@ def test_nothing_is_left_when_it_fails(chain_directory, tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["chain"]
 
 
-def test_an_existing_repository_is_replaced_whole(chain_directory, tmp_path) -> None:
+def test_an_existing_repository_is_replaced_whole(chain_directory: Path, tmp_path: Path) -> None:
     repository = write_repository(tmp_path / "models", chain_directory)
     (repository / "stale").mkdir()
     write_repository(tmp_path / "models", chain_directory)
@@ -72,7 +78,7 @@ def test_an_existing_repository_is_replaced_whole(chain_directory, tmp_path) -> 
 
 
 @pytest.mark.parametrize("options", [{"device": "gpu"}, {"instances": 0}, {"worker_timeout_ms": 0}])
-def test_wrong_options_are_refused(chain_directory, tmp_path, options) -> None:
+def test_wrong_options_are_refused(chain_directory: Path, tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         write_repository(tmp_path / "models", chain_directory, **options)
     assert list(tmp_path.iterdir()) == []

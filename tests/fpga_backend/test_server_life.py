@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from hitfabric.core import ServiceError
-from hitfabric.fpga_backend import DirectClient, Ports, TritonClient, TritonServer, build_backend
+from hitfabric.fpga_backend import Chain, DirectClient, Ports, TritonClient, TritonServer, build_backend
 from hitfabric.fpga_backend.ports import free_ports, port_holder
+from support.processes import alive, eventually, workers
 
 MINIMAL = """backend: "hitfabric"
 instance_group [ {{ kind: KIND_CPU }} ]
@@ -35,7 +36,7 @@ def _server(repository: Path, tmp_path: Path) -> TritonServer:
     return TritonServer(repository=repository, log=tmp_path / "server.log")
 
 
-def test_it_ends_soon_with_idle_clients_and_leaves_nothing(one_model: Path, tmp_path: Path, chain, processes) -> None:
+def test_it_ends_soon_with_idle_clients_and_leaves_nothing(one_model: Path, tmp_path: Path, chain: Chain) -> None:
     server = _server(one_model, tmp_path)
     with server:
         ports, pid = server.ports, server.pid
@@ -47,22 +48,22 @@ def test_it_ends_soon_with_idle_clients_and_leaves_nothing(one_model: Path, tmp_
         features = np.ones((3, 6), np.float32)
         served = client.infer("embedding", {"features": features})["embedding"]
         assert np.array_equal(served, DirectClient(chain).infer("embedding", {"features": features})["embedding"])
-        children = [worker for group in processes.workers(pid).values() for worker in group]
+        children = [worker for group in workers(pid).values() for worker in group]
         assert len(children) == 1
-    assert not any(processes.alive(process) for process in (pid, *children))
+    assert not any(alive(process) for process in (pid, *children))
     assert [port_holder(port) for port in (ports.grpc, ports.http, ports.metrics)] == [None] * 3
     keep_alive.close()
     client.close()
 
 
-def test_workers_die_with_a_killed_server_even_while_hanging(one_model: Path, tmp_path: Path, processes) -> None:
+def test_workers_die_with_a_killed_server_even_while_hanging(one_model: Path, tmp_path: Path) -> None:
     server = _server(one_model, tmp_path)
     server.start()
-    (child,) = processes.workers(server.pid)["embedding"]
+    (child,) = workers(server.pid)["embedding"]
     os.kill(child, signal.SIGSTOP)
     os.kill(server.pid, signal.SIGKILL)
     server.stop()
-    assert processes.eventually(lambda: not processes.alive(child))
+    assert eventually(lambda: not alive(child))
 
 
 def test_a_configuration_without_tensors_is_completed(one_model: Path, tmp_path: Path) -> None:
@@ -91,7 +92,9 @@ def test_a_configuration_without_tensors_is_completed(one_model: Path, tmp_path:
         ("1/model/graph.json", "{", "", "worker cannot serve"),
     ],
 )
-def test_a_model_that_cannot_be_served_is_explained(one_model, tmp_path, file, old, new, reason) -> None:
+def test_a_model_that_cannot_be_served_is_explained(
+    one_model: Path, tmp_path: Path, file: str, old: str, new: str, reason: str
+) -> None:
     path = one_model / "embedding" / file
     text = path.read_text()
     assert old in text

@@ -1,11 +1,11 @@
-"""The real Triton server, through the C++ backend and its workers: same answers, and what happens when things go wrong."""
+"""The real Triton server with the C++ backend and its workers: same answers, and what happens when things go wrong."""
 
 from __future__ import annotations
 
 import os
 import signal
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,6 +15,9 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from hitfabric.core import DataError, ServiceError
 from hitfabric.fpga_backend import Chain, DirectClient, TrackingClient, TritonClient, TritonServer
+from support.processes import alive, eventually, workers
+
+MakeHits = Callable[..., np.ndarray]
 
 
 @pytest.fixture
@@ -59,7 +62,9 @@ def _metric(server: TritonServer, name: str, model: str) -> float:
 
 @pytest.mark.parametrize("rows", [0, 1, 7, 20_000])
 @pytest.mark.parametrize(("model", "name", "width"), [("embedding", "features", 6), ("filter", "pairs", 12)])
-def test_rows_through_the_server_equal_rows_in_process(client, direct, model, name, width, rows) -> None:
+def test_rows_through_the_server_equal_rows_in_process(
+    client: TritonClient, direct: DirectClient, model: str, name: str, width: int, rows: int
+) -> None:
     inputs = {name: _rows(rows, width)}
     served, computed = client.infer(model, inputs), direct.infer(model, inputs)
     assert served.keys() == computed.keys()
@@ -69,7 +74,9 @@ def test_rows_through_the_server_equal_rows_in_process(client, direct, model, na
 
 
 @pytest.mark.parametrize("sizes", [(1, 0), (1, 1), (64, 128), (3000, 9000)])
-def test_graphs_through_the_server_equal_graphs_in_process(client, direct, sizes) -> None:
+def test_graphs_through_the_server_equal_graphs_in_process(
+    client: TritonClient, direct: DirectClient, sizes: tuple[int, int]
+) -> None:
     inputs = _graph(*sizes)
     served = client.infer("interaction_network", inputs)["logits"]
     assert served.shape == (sizes[1], 1)
@@ -77,7 +84,9 @@ def test_graphs_through_the_server_equal_graphs_in_process(client, direct, sizes
 
 
 @pytest.mark.parametrize("hits", [0, 1, 50, 2000])
-def test_tracks_through_the_server_equal_tracks_in_process(client, direct, make_hits, hits) -> None:
+def test_tracks_through_the_server_equal_tracks_in_process(
+    client: TritonClient, direct: DirectClient, make_hits: MakeHits, hits: int
+) -> None:
     features = make_hits(hits, seed=hits)
     served, computed = (TrackingClient(one).track(features) for one in (client, direct))
     assert served.dtype == np.int64
@@ -86,10 +95,10 @@ def test_tracks_through_the_server_equal_tracks_in_process(client, direct, make_
         assert served.max() > 10
 
 
-def test_joined_requests_are_split_back_right(server, client, direct, processes) -> None:
+def test_joined_requests_are_split_back_right(server: TritonServer, client: TritonClient, direct: DirectClient) -> None:
     sizes = np.random.default_rng(3).integers(1, 300, size=120)
     batches = [_rows(int(size), 12, seed) for seed, size in enumerate(sizes)]
-    stopped = processes.workers(server.pid)["filter"][0]
+    stopped = workers(server.pid)["filter"][0]
     os.kill(stopped, signal.SIGSTOP)  # requests pile up, so that the server must join them
     with ThreadPoolExecutor(len(batches)) as pool:
         answers = [pool.submit(client.infer, "filter", {"pairs": batch}) for batch in batches]
@@ -120,19 +129,21 @@ BAD_REQUESTS = {
 
 
 @pytest.mark.parametrize("case", BAD_REQUESTS)
-def test_malformed_requests_are_refused_by_name(server: TritonServer, case: str, processes) -> None:
+def test_malformed_requests_are_refused_by_name(server: TritonServer, case: str) -> None:
     model, inputs, named = BAD_REQUESTS[case]
-    before = processes.workers(server.pid)
+    before = workers(server.pid)
     with pytest.raises(InferenceServerException, match=named) as refused:
         _raw(server, model, inputs)
     assert refused.value.status() == "StatusCode.INVALID_ARGUMENT"
-    assert processes.workers(server.pid) == before
+    assert workers(server.pid) == before
 
 
-def test_one_bad_request_does_not_spoil_the_others_of_its_batch(server, client, direct, processes) -> None:
+def test_one_bad_request_does_not_spoil_the_others_of_its_batch(
+    server: TritonServer, client: TritonClient, direct: DirectClient
+) -> None:
     good, bad = _rows(50, 12), _rows(50, 12)
     bad[3, 3] = np.nan
-    stopped = processes.workers(server.pid)["filter"][0]
+    stopped = workers(server.pid)["filter"][0]
     os.kill(stopped, signal.SIGSTOP)
     with ThreadPoolExecutor(12) as pool:
         answers = [pool.submit(client.infer, "filter", {"pairs": bad if i % 3 else good}) for i in range(12)]
@@ -145,28 +156,34 @@ def test_one_bad_request_does_not_spoil_the_others_of_its_batch(server, client, 
                 assert np.array_equal(answer.result()["logits"], direct.infer("filter", {"pairs": good})["logits"])
 
 
-def test_what_the_chain_refuses_is_the_clients_error(server, client, make_hits, processes) -> None:
-    before = processes.workers(server.pid)
+def test_what_the_chain_refuses_is_the_clients_error(
+    server: TritonServer, client: TritonClient, make_hits: MakeHits
+) -> None:
+    before = workers(server.pid)
     features = np.zeros((3000, 3), np.float32)  # all hits in one point: every pair is within the radius
     with pytest.raises(DataError, match="radius graph has"):
         client.infer("tracking", {"FEATURES": features})
-    assert processes.workers(server.pid) == before
+    assert workers(server.pid) == before
     assert len(client.infer("tracking", {"FEATURES": make_hits(20)})["LABELS"]) == 20
 
 
-def test_a_worker_killed_while_idle_costs_nothing(server, client, direct, processes) -> None:
+def test_a_worker_killed_while_idle_costs_nothing(
+    server: TritonServer, client: TritonClient, direct: DirectClient
+) -> None:
     inputs = {"pairs": _rows(30, 12)}
-    (victim,) = processes.workers(server.pid)["filter"]
+    (victim,) = workers(server.pid)["filter"]
     restarts = _metric(server, "hitfabric_worker_restarts_total", "filter")
     os.kill(victim, signal.SIGKILL)
     assert np.array_equal(client.infer("filter", inputs)["logits"], direct.infer("filter", inputs)["logits"])
-    assert processes.workers(server.pid)["filter"] != [victim]
+    assert workers(server.pid)["filter"] != [victim]
     assert _metric(server, "hitfabric_worker_restarts_total", "filter") == restarts + 1
 
 
-def test_a_worker_killed_at_work_fails_only_its_batch(server, client, direct, processes) -> None:
+def test_a_worker_killed_at_work_fails_only_its_batch(
+    server: TritonServer, client: TritonClient, direct: DirectClient
+) -> None:
     inputs = {"pairs": _rows(30, 12)}
-    (victim,) = processes.workers(server.pid)["filter"]
+    (victim,) = workers(server.pid)["filter"]
     os.kill(victim, signal.SIGSTOP)  # it will not answer before it dies
     with ThreadPoolExecutor(1) as pool:
         request = pool.submit(client.infer, "filter", inputs)
@@ -176,26 +193,28 @@ def test_a_worker_killed_at_work_fails_only_its_batch(server, client, direct, pr
         )
         assert not request.done()
         os.kill(victim, signal.SIGKILL)
-        with pytest.raises(ServiceError, match="filter.*worker.*killed by signal 9"):
+        with pytest.raises(ServiceError, match=r"filter.*worker.*killed by signal 9"):
             request.result()
     assert np.array_equal(client.infer("filter", inputs)["logits"], direct.infer("filter", inputs)["logits"])
 
 
-def test_a_hanging_worker_is_replaced(server, client, direct, make_hits, processes) -> None:
+def test_a_hanging_worker_is_replaced(
+    server: TritonServer, client: TritonClient, direct: DirectClient, make_hits: MakeHits
+) -> None:
     features = make_hits(40)
-    (victim,) = processes.workers(server.pid)["tracking"]
+    (victim,) = workers(server.pid)["tracking"]
     os.kill(victim, signal.SIGSTOP)
     with pytest.raises(InferenceServerException, match="worker_timeout_ms = 3000") as refused:
         _raw(server, "tracking", {"FEATURES": features})
     assert refused.value.status() == "StatusCode.UNAVAILABLE"
-    assert processes.eventually(lambda: not processes.alive(victim))
+    assert eventually(lambda: not alive(victim))
     assert np.array_equal(
         client.infer("tracking", {"FEATURES": features})["LABELS"],
         direct.infer("tracking", {"FEATURES": features})["LABELS"],
     )
 
 
-def test_statistics_and_metrics_count_requests_and_rows(server, client) -> None:
+def test_statistics_and_metrics_count_requests_and_rows(server: TritonServer, client: TritonClient) -> None:
     def counts() -> tuple[float, ...]:
         with grpc.InferenceServerClient(server.url) as connection:
             statistics = connection.get_inference_statistics("embedding").model_stats[0].inference_stats

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +13,8 @@ from hypothesis.extra import numpy as npst
 
 from hitfabric.core import DataError
 from hitfabric.fpga_backend import wire
+
+RunCheck = Callable[..., subprocess.CompletedProcess[str]]
 
 TENSORS = st.lists(
     st.sampled_from([np.float32, np.int64, np.int32]).flatmap(
@@ -20,7 +25,9 @@ TENSORS = st.lists(
 
 
 @given(TENSORS, st.integers(0, 2**63), st.sampled_from(list(wire.Status)), st.text(max_size=50), st.integers(0, 9))
-def test_what_is_written_is_read(tensors, request_id, status, message, blocks) -> None:
+def test_what_is_written_is_read(
+    tensors: list[np.ndarray], request_id: int, status: wire.Status, message: str, blocks: int
+) -> None:
     offset = blocks * wire.ALIGNMENT
     memory = memoryview(bytearray(offset + wire.frame_bytes(tensors, message)))
     frame = wire.Frame(
@@ -71,6 +78,6 @@ def test_types_the_wire_does_not_carry_are_refused() -> None:
         wire.write_frame(memory, 0, wire.Frame(request_id=1, status=wire.Status.DONE, tensors=(tensor,)))
 
 
-def test_python_and_cpp_declare_the_same_layout(check_program) -> None:
+def test_python_and_cpp_declare_the_same_layout(check_program: RunCheck) -> None:
     printed = check_program("layout").stdout
     assert {name: int(value) for name, value in (line.split() for line in printed.splitlines())} == wire.layout()
