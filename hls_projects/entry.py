@@ -34,7 +34,7 @@ def entry_source(project: str, plan: LayerPlan, model: Any) -> str:  # noqa: ANN
             f"nnet::convert_data<{variable.type.name}, double, {_size(variable)}>"
             f"({_name(variable)}, outputs[{k}] + i * {_size(variable)});"
         )
-    template = string.Template((TEMPLATES / "csim_entry.cpp").read_text(encoding="utf-8"))
+    template = string.Template((TEMPLATES / "csim_entry.cpp.in").read_text(encoding="utf-8"))
     return template.substitute(
         project=project, traced_count=len(targets), targets="\n".join(targets), body=_indent(body, spaces=8)
     )
@@ -66,7 +66,7 @@ def testbench_source(project: str, plan: LayerPlan, model: Any, graph: TypedGrap
             f"nnet::convert_data<{variable.type.name}, double, {size}>({_name(variable)}, found_{name}.data());"
         )
         body.append(f'mismatches += check("{name}", rows, values_{name}, compared_{name}, found_{name});')
-    template = string.Template((TEMPLATES / "testbench.cpp").read_text(encoding="utf-8"))
+    template = string.Template((TEMPLATES / "testbench.cpp.in").read_text(encoding="utf-8"))
     return template.substitute(
         project=project, declarations=_indent(declarations, spaces=4), body=_indent(body, spaces=8)
     )

@@ -83,7 +83,7 @@ def write_project(graph: TypedGraph, directory: Path, *, config: ProjectConfig |
         _make_reproducible(temporary, stamp=model.config.get_config_value("Stamp"), digest=graph.digest)
         (temporary / ENTRY_FILE).write_text(entry_source(name, plan, model), encoding="utf-8")
         (temporary / f"{name}_test.cpp").write_text(testbench_source(name, plan, model, graph), encoding="utf-8")
-        makefile = string.Template((TEMPLATES / "Makefile").read_text(encoding="utf-8"))
+        makefile = string.Template((TEMPLATES / "Makefile.in").read_text(encoding="utf-8"))
         (temporary / "Makefile").write_text(
             makefile.substitute(project=name, **VENDOR[config.backend]), encoding="utf-8"
         )

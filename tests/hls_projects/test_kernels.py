@@ -86,4 +86,4 @@ def test_kernels_hold_nothing_that_synthesis_refuses() -> None:
         assert refused not in code
     pipelines = [line for line in text.splitlines() if "PIPELINE" in line]
     assert len(pipelines) >= 9
-    assert all("II=" in line for line in pipelines)
+    assert all("II =" in line for line in pipelines)
