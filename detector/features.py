@@ -1,7 +1,7 @@
 """Inputs of the networks, computed from hits.
 
-Every function takes float32 hit features [hits, 3] = r (mm), phi (rad), z (mm), computes in float64 and returns float32,
-so that the result depends on neither the batch nor the number of threads. It is finite for every finite input.
+Every function takes float32 hit features [hits, 3] = r (mm), phi (rad), z (mm), computes in float64 and returns
+float32, so that the result depends on neither the batch nor the number of threads. It is finite for every finite input.
 """
 
 from __future__ import annotations
