@@ -57,7 +57,7 @@ def read_event_display(path: Path) -> EventDisplay | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
         # np.load gives a bare array, which is no context manager, for an npy file.

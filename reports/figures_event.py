@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from .canvas import HIT_GREY, colour, figure, to_svg
+from .canvas import HIT_GREY, PT, colour, figure, to_svg
 from .event_record import EventDisplay
 
 MINIMUM_PT_GEV = 1.0
@@ -72,22 +72,32 @@ def draw_event(event: EventDisplay, tracks: DisplayedTracks) -> Markup:
     """Draw x-y and r-z, truth left and found right, in mm."""
     with figure(10, 8.6) as drawn:
         axes = drawn.subplots(2, 2, sharex="row", sharey="row", height_ratios=(1.5, 1.0))
-        sides = (("Truth", tracks.truth, tracks.truth_found), ("Found", tracks.found, tracks.found_matched))
-        for column, (title, lines, good) in enumerate(sides):
-            _draw_view(axes[0, column], event.x, event.y, lines, good)
-            _draw_view(axes[1, column], event.z, event.r, lines, good)
-            axes[0, column].set_title(f"{title}, {len(lines)} tracks")
+        sides = (
+            (
+                f"Truth: {len(tracks.truth)} particles with {PT} > {MINIMUM_PT_GEV:g} GeV",
+                tracks.truth,
+                tracks.truth_found,
+            ),
+            (f"Found: {len(tracks.found)} tracks of such particles", tracks.found, tracks.found_matched),
+        )
+        for column, (title, lines, matched) in enumerate(sides):
+            _draw_view(axes[0, column], event.x, event.y, lines, matched)
+            _draw_view(axes[1, column], event.z, event.r, lines, matched)
+            axes[0, column].set_title(title)
             axes[0, column].set(xlabel="x (mm)", aspect="equal")
             axes[1, column].set_xlabel("z (mm)")
         axes[0, 0].set_ylabel("y (mm)")
         axes[1, 0].set_ylabel("r (mm)")
-        for axis, bad in ((axes[0, 0], "particle not found"), (axes[0, 1], "track of no single particle")):
-            handles = [Line2D([], [], color=colour("blue")), Line2D([], [], color=colour("orange"))]
-            axis.legend(handles, ["matched", bad], loc="upper right", ncols=2, bbox_to_anchor=(1.0, 1.09))
+        keys = {
+            "hits": Line2D([], [], color=HIT_GREY, ls="none", marker="."),
+            "matched": Line2D([], [], color=colour("blue")),
+            "not matched": Line2D([], [], color=colour("orange")),
+        }
+        drawn.legend(keys.values(), keys.keys(), loc="outside lower center", ncols=len(keys))
         return to_svg(drawn, name="event", description="Event display, x-y and r-z: truth tracks beside found tracks")
 
 
-def _draw_view(axis: Axes, across: NDArray, up: NDArray, lines: list[NDArray[np.int64]], good: list[bool]) -> None:
+def _draw_view(axis: Axes, across: NDArray, up: NDArray, lines: list[NDArray[np.int64]], matched: list[bool]) -> None:
     axis.grid(False)
     axis.scatter(across, up, s=0.6, marker=".", linewidths=0, color=HIT_GREY, alpha=0.45, rasterized=True)
     # The more tracks, the finer and fainter their lines: a pile-up event stays readable, a quiet one is not lost.
@@ -96,7 +106,7 @@ def _draw_view(axis: Axes, across: NDArray, up: NDArray, lines: list[NDArray[np.
     for wanted, name, width, alpha in styles:
         segments = [
             np.column_stack((across[hits], up[hits]))
-            for hits, is_matched in zip(lines, good, strict=True)
+            for hits, is_matched in zip(lines, matched, strict=True)
             if is_matched is wanted
         ]
         axis.add_collection(LineCollection(segments, colors=colour(name), linewidths=width, alpha=alpha))
