@@ -118,9 +118,9 @@ def _choose(generator: str) -> str:
         import_acts()
         find_xmldoc()
         from chromo.models import _pythia8  # noqa: F401 - only whether it loads
-    except (HitfabricError, ImportError) as error:
+    except (ToolError, ImportError) as error:
         if generator == "acts":
-            if isinstance(error, HitfabricError):
+            if isinstance(error, ToolError):
                 raise
             raise ToolError(
                 f"chromo cannot be imported: {error}", remedy="run: pip install 'hitfabric[simulate]'"

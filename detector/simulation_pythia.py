@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import ToolError
+from ..core import ConfigError, ToolError
 
 XMLDOC_VARIABLE = "PYTHIA8_XMLDOC"
 BEAM_SPOT_MM = (0.0125, 0.0125, 5.5)
@@ -33,13 +33,15 @@ def find_xmldoc() -> Path:
     """Find Pythia's data files: the folder named by `PYTHIA8_XMLDOC`, else the one installed by the `pythia8mc` wheel.
 
     Raises:
+        ConfigError: The variable names another folder.
         ToolError: There is neither.
     """
     given = os.environ.get(XMLDOC_VARIABLE)
     if given is not None:
         if not (Path(given) / "Index.xml").is_file():
-            raise ToolError(
-                f"{XMLDOC_VARIABLE} is {given}, which has no Index.xml", remedy="name Pythia's xmldoc folder"
+            raise ConfigError(
+                f"{XMLDOC_VARIABLE} is {given}, which has no Index.xml",
+                remedy="name Pythia's xmldoc folder, or unset it",
             )
         return Path(given)
     try:

@@ -80,7 +80,7 @@ def test_plain_files_and_derived_quantities(prefix: Path) -> None:
     event = read_event(prefix, require_truth=True)
     assert event.name == "event000000001"
     np.testing.assert_array_equal(event.particle_id, [42, 42, 0])
-    np.testing.assert_array_equal(event.pt, np.float32([5, 5, np.nan]))
+    np.testing.assert_array_equal(event.pt, np.array([5, 5, np.nan], np.float32))
     assert event.features().dtype == np.float32
     np.testing.assert_allclose(event.features()[0], [np.hypot(30.5, -1.25), np.arctan2(-1.25, 30.5), 4], rtol=1e-6)
     assert len(event.select(volumes=PIXEL_VOLUMES)) == 3 and len(event.select(volumes=[13])) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +132,10 @@ def test_graph_files(tmp_path: Path) -> None:
     assert len(list(read_graphs(tmp_path, limit=2))) == 2
 
 
+def save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    np.savez(path, **arrays)  # pyright: ignore[reportArgumentType] - keywords are arrays
+
+
 def good_arrays() -> dict[str, np.ndarray]:
     sample = random_graph(1, 20, 30)
     return {
@@ -158,10 +163,11 @@ def good_arrays() -> dict[str, np.ndarray]:
         ("pid", lambda a: a[1:], "particle_id is int64 of shape"),
     ],
 )
-def test_wrong_graphs_are_refused(tmp_path: Path, key: str, change: object, message: str) -> None:
-    assert callable(change)
+def test_wrong_graphs_are_refused(
+    tmp_path: Path, key: str, change: Callable[[np.ndarray], np.ndarray], message: str
+) -> None:
     arrays = good_arrays()
-    np.savez(tmp_path / "bad.npz", **arrays | {key: change(arrays[key])})
+    save(tmp_path / "bad.npz", arrays | {key: change(arrays[key])})
     with pytest.raises(DataError, match=message) as caught:
         read_graph(tmp_path / "bad.npz")
     assert "bad.npz" in str(caught.value)
@@ -177,7 +183,7 @@ def test_unreadable_graph_files(tmp_path: Path) -> None:
         read_graph(tmp_path / "bad.npz")
     arrays = good_arrays()
     del arrays["pid"]
-    np.savez(tmp_path / "short.npz", **arrays)
+    save(tmp_path / "short.npz", arrays)
     with pytest.raises(DataError, match="has no array pid"):
         read_graph(tmp_path / "short.npz")
 

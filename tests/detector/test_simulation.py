@@ -96,7 +96,7 @@ def test_auto_says_when_it_falls_back(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_wrong_xmldoc_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(XMLDOC_VARIABLE, str(tmp_path))
-    with pytest.raises(ToolError, match=r"has no Index\.xml"):
+    with pytest.raises(ConfigError, match=r"has no Index\.xml"):
         find_xmldoc()
 
 
