@@ -53,9 +53,12 @@ class InteractionConfig(PrecisionConfig):
         edge_inputs: Edge features.
         width: Width of every hidden and message tensor.
         rounds: Message-passing rounds.
+        aggregate_senders: Nodes also receive the sum of the edges they send, so that a track's information travels
+            inwards as well as outwards; otherwise only what comes in.
     """
 
     node_inputs: Width = 3
     edge_inputs: Width = 4
     width: Width = 8
     rounds: Annotated[int, Field(ge=1, le=8)] = 1
+    aggregate_senders: bool = False

@@ -1,7 +1,7 @@
 """Physics metrics: edges and tracks. NumPy and SciPy only.
 
-Edge metrics treat every edge as one trial. Track metrics follow ACORN's `track_reconstruction` evaluation: a reconstructed
-track is matched to the particle that left most of its hits if that is at least half of them.
+Edge metrics treat every edge as one trial. Track metrics follow ACORN's evaluation of track reconstruction: a track is
+matched to the particle that left most of its hits if that is at least half of them.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def roc_curve(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> tuple[
         labels: bool [E], True for signal.
 
     Returns:
-        False positive rate, true positive rate, threshold (accepted: score >= threshold), from (0, 0, inf) on; one point per
-        distinct score. Rates are NaN where there is no background (no signal).
+        False positive rate, true positive rate, threshold (accepted: score >= threshold), from (0, 0, inf) on; one point
+        per distinct score. Rates are NaN where there is no background (no signal).
     """
     order = np.argsort(-scores, kind="stable")
     ordered, truth = scores[order].astype(np.float64), labels[order]
@@ -128,7 +128,7 @@ class EfficiencyBin:
 
     @property
     def efficiency(self) -> float:
-        """found / total, NaN without particles."""
+        """Found / total, NaN without particles."""
         return _ratio(self.found, self.total)
 
     @property

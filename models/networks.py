@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from ..quantization.modules import EdgeAggregate, EdgeGather
 from ..quantization.presets import quantized_identity, quantized_mlp
 from .config import EmbeddingConfig, FilterConfig, InteractionConfig, PrecisionConfig
+
+COLUMNS: dict[str, Literal[0, 1]] = {"sender": 0, "receiver": 1}
 
 
 class EmbeddingNetwork(nn.Module):
@@ -74,12 +77,13 @@ class InteractionNetwork(nn.Module):
     def __init__(self, *, config: InteractionConfig | None = None, quantized: bool = True) -> None:
         super().__init__()
         self.config = config or InteractionConfig()
-        self.node_quant = _requantize(self.config.input_bits, quantized=quantized)
-        self.edge_quant = _requantize(self.config.input_bits, quantized=quantized)
+        self.node_scaling = InputScaling(width=self.config.node_inputs, config=self.config, quantized=quantized)
+        self.edge_scaling = InputScaling(width=self.config.edge_inputs, config=self.config, quantized=quantized)
         width = self.config.width
         inputs = [(self.config.node_inputs, self.config.edge_inputs)] + [(width, width)] * (self.config.rounds - 1)
         self.rounds = nn.ModuleList(
-            MessagePassing(nodes=nodes, edges=edges, config=self.config, quantized=quantized) for nodes, edges in inputs
+            MessagePassing(node_width=nodes, edge_width=edges, config=self.config, quantized=quantized)
+            for nodes, edges in inputs
         )
         self.gather = EdgeGather()
         self.output = _mlp((3 * width, width, 1), self.config, quantized=quantized)
@@ -101,37 +105,72 @@ class InteractionNetwork(nn.Module):
         Returns:
             Logits [E, 1].
         """
-        x, e = self.node_quant(nodes), self.edge_quant(edges)
+        x, e = self.node_scaling(nodes), self.edge_scaling(edges)
         for step in self.rounds:
             x, e = step(x, e, edge_index)
         return self.output(torch.cat([self.gather(x, edge_index), e], dim=-1))
 
 
-class MessagePassing(nn.Module):
-    """One round: edge update, sum at the receiver, node update.
+class InputScaling(nn.Module):
+    """Brings inputs of very different spread to one scale, which a tensor's one power-of-two scale cannot.
+
+    A square affine map between two quantizations; it starts as what standardises the training data and is learned.
 
     Args:
-        nodes: Width of the node features coming in.
-        edges: Width of the edge features coming in.
+        width: Number of features.
+        config: Bits.
+        quantized: Brevitas layers; False gives the float twin.
+    """
+
+    def __init__(self, *, width: int, config: PrecisionConfig, quantized: bool) -> None:
+        super().__init__()
+        self.input_quant = _requantize(config.input_bits, quantized=quantized)
+        self.affine = _mlp((width, width), config, quantized=quantized)
+        self.output_quant = _requantize(config.input_bits, quantized=quantized)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Scale inputs [..., width]."""
+        return self.output_quant(self.affine(self.input_quant(inputs)))
+
+    def standardise(self, inputs: Tensor) -> None:
+        """Set the map so that each feature of `inputs` [rows, width] gets mean 0 and spread 1."""
+        spread, mean = torch.std_mean(inputs, dim=0, correction=0)
+        factor = 1 / spread.clamp(min=1e-6)
+        state = {"dense0.weight": torch.diag(factor), "dense0.bias": -mean * factor}
+        self.affine.load_state_dict(state, strict=False)
+
+
+class MessagePassing(nn.Module):
+    """One round: edge update, sum at the nodes, node update.
+
+    Args:
+        node_width: Width of the node features coming in.
+        edge_width: Width of the edge features coming in.
         config: Width of what goes out, and bits.
         quantized: Brevitas layers; False gives the float twin.
     """
 
-    def __init__(self, *, nodes: int, edges: int, config: InteractionConfig, quantized: bool) -> None:
+    def __init__(self, *, node_width: int, edge_width: int, config: InteractionConfig, quantized: bool) -> None:
         super().__init__()
         width = config.width
         self.gather = EdgeGather()
-        self.edge_update = _mlp((2 * nodes + edges, width, width), config, quantized=quantized, last_activation=True)
-        self.aggregate = EdgeAggregate(column=1, mode="sum")
+        self.edge_update = _mlp(
+            (2 * node_width + edge_width, width, width), config, quantized=quantized, last_activation=True
+        )
+        ends = ("receiver", "sender") if config.aggregate_senders else ("receiver",)
+        self.aggregates = nn.ModuleDict({end: EdgeAggregate(column=COLUMNS[end], mode="sum") for end in ends})
         # Sums of ReLU outputs are never negative.
-        self.aggregate_quant = _requantize(config.activation_bits, quantized=quantized, signed=False)
-        self.node_update = _mlp((nodes + width, width, width), config, quantized=quantized, last_activation=True)
+        self.aggregate_quants = nn.ModuleDict(
+            {end: _requantize(config.activation_bits, quantized=quantized, signed=False) for end in ends}
+        )
+        inputs = node_width + len(ends) * width
+        self.node_update = _mlp((inputs, width, width), config, quantized=quantized, last_activation=True)
 
     def forward(self, x: Tensor, e: Tensor, edge_index: Tensor) -> tuple[Tensor, Tensor]:
-        """Update nodes [N, nodes] and edges [E, edges] to [N, width] and [E, width]."""
+        """Update nodes [N, node_width] and edges [E, edge_width] to [N, width] and [E, width]."""
         e = self.edge_update(torch.cat([self.gather(x, edge_index), e], dim=-1))
-        received = self.aggregate_quant(self.aggregate(e, edge_index, x))
-        return self.node_update(torch.cat([x, received], dim=-1)), e
+        sums = [self.aggregate_quants[end](aggregate(e, edge_index, x)) for end, aggregate in self.aggregates.items()]
+        return self.node_update(torch.cat([x, *sums], dim=-1)), e
 
 
 def _requantize(bits: int, *, quantized: bool, signed: bool = True) -> nn.Module:

@@ -145,9 +145,7 @@ def _train(
     training: Sequence[TrainingEvent], validation: Sequence[TrainingEvent], config: ChainTraining
 ) -> TrainedChain:
     history = {name: History() for name in ("embedding", "filter", "interaction_network")}
-    embedding = train_embedding(
-        training, validation, config.embedding, seed=config.seed, history=history["embedding"]
-    )
+    embedding = train_embedding(training, validation, config.embedding, seed=config.seed, history=history["embedding"])
     radius = choose_radius(embedding, validation, config.embedding.efficiency)
     tables = make_pairs(embedding, training, radius)
     checks = make_pairs(embedding, validation, radius)
@@ -183,9 +181,7 @@ def _train(
     )
 
 
-def candidate_graphs(
-    network: FilterNetwork, tables: Sequence[PairTable], threshold: float
-) -> list[CandidateGraph]:
+def candidate_graphs(network: FilterNetwork, tables: Sequence[PairTable], threshold: float) -> list[CandidateGraph]:
     """Apply the filter to the candidate edges of each event."""
     return [CandidateGraph.select(table, forward_rows(network, table.inputs)[:, 0] >= threshold) for table in tables]
 
@@ -208,9 +204,7 @@ def choose_interaction_threshold(
     Returns:
         The threshold, and the matching it gives.
     """
-    scores = [
-        forward_graph(network, item.graph.nodes, item.graph.edges, item.graph.edge_index) for item in graphs
-    ]
+    scores = [forward_graph(network, item.graph.nodes, item.graph.edges, item.graph.edge_index) for item in graphs]
     signal = np.concatenate([score[item.graph.labels] for score, item in zip(scores, graphs, strict=True)])
     # The threshold lies where signal edges end: candidates are quantiles of their scores.
     candidates = np.unique(np.quantile(signal, np.linspace(0.005, 0.35, 40)))

@@ -24,8 +24,8 @@ class ScheduleConfig(StrictModel):
         steps: Optimiser steps per epoch.
         learning_rate: Peak learning rate of the float phase (Adam, one cosine cycle).
         quantized_learning_rate: Peak learning rate of the quantized phase.
-        seconds: The phase in progress ends after the epoch in which the network's share of time is used up. A run that is cut
-            short says so; only a run that is not is reproducible.
+        seconds: Time limit. A phase ends after the epoch in which its half of it is used up. A run that is cut short says
+            so; only a run that is not is reproducible.
     """
 
     float_epochs: Annotated[int, Field(ge=0)] = 4
@@ -44,7 +44,7 @@ class DataConfig(StrictModel):
         validation_events: Events after those, on which epochs are compared and radius and thresholds are chosen.
         volumes: Detector volumes whose hits are used; None takes all.
         signal_min_pt: Edges of particles above this transverse momentum (GeV) are signal.
-        ignored_min_pt: True edges between this (GeV) and `signal_min_pt` are neither signal nor background.
+        ignored_min_pt: Edges within one particle above this (GeV) that are not signal are not background either.
     """
 
     events: Count | None = 6
@@ -68,7 +68,7 @@ class EmbeddingTraining(StrictModel):
         schedule: Epochs and learning rates.
         margin: Distance to which wrong pairs are pushed apart.
         true_pairs: True pairs per step.
-        queries: Hits per search whose neighbours in the current embedding become hard negatives (half of them of signal).
+        queries: Hits per search whose neighbours in the current embedding become hard negatives; half are on signal.
         neighbours: Neighbours looked at per query.
         random_pairs: Random pairs per search for neighbours.
         reuse: Steps that share the wrong pairs of one search.

@@ -22,13 +22,14 @@ class TrainingEvent:
         event: The hits, their particles.
         features: float32 [hits, 3] r (mm), phi (rad), z (mm).
         signal: int64 [edges, 2] true edges of signal particles.
-        ignored: int64 [edges, 2] true edges of softer particles, neither signal nor background.
+        ignored_min_pt: Other edges within one particle above this (GeV) are neither signal nor background: they skip a
+            layer of a signal track, which does no harm, or belong to a particle near the threshold.
     """
 
     event: Event
     features: NDArray[np.float32]
     signal: NDArray[np.int64]
-    ignored: NDArray[np.int64]
+    ignored_min_pt: float
 
     @classmethod
     def prepare(cls, event: Event, config: DataConfig) -> TrainingEvent:
@@ -45,9 +46,7 @@ class TrainingEvent:
                 f"above {config.signal_min_pt} GeV",
                 remedy="train on other events, or lower signal_min_pt",
             )
-        softer = truth_edges(selected, config.ignored_min_pt)
-        ignored = softer[~label_edges(softer, signal)]
-        return cls(event=selected, features=selected.features(), signal=signal, ignored=ignored)
+        return cls(event=selected, features=selected.features(), signal=signal, ignored_min_pt=config.ignored_min_pt)
 
     def labels(self, edge_index: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the edges [E, 2] are signal, bool [E]."""
@@ -55,7 +54,10 @@ class TrainingEvent:
 
     def used(self, edge_index: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the edges [E, 2] count in losses, bool [E]."""
-        return ~label_edges(edge_index, self.ignored)
+        row = self.event.particle_row[edge_index]
+        within = (row[:, 0] == row[:, 1]) & (row[:, 0] >= 0)
+        hard = np.nan_to_num(self.event.pt[edge_index[:, 0]]) >= self.ignored_min_pt
+        return ~(within & hard) | self.labels(edge_index)
 
 
 def load_events(directory: Path, config: DataConfig) -> tuple[list[TrainingEvent], list[TrainingEvent]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from ..core import DataError
@@ -81,8 +81,8 @@ class PairSampler:
     def loss(self, network: EmbeddingNetwork) -> Tensor:
         """Squared hinge loss of the next pairs, in units of the margin.
 
-        The square pulls at the rare far true pairs, which decide the radius; wrong pairs beyond the margin are left out of
-        their mean, so that the pull does not fade as they get few.
+        The square pulls at the rare far true pairs, which decide the radius; wrong pairs beyond the margin are left
+        out of their mean, so that the push does not fade as those within get few.
         """
         if not self.mined:
             # One search for neighbours serves several steps: it costs more than a step does.
@@ -111,7 +111,7 @@ class PairSampler:
         training = network.training
         points = forward_rows(network.eval(), self.inputs[index])
         network.train(training)
-        tree = cKDTree(points)
+        tree = KDTree(points)
         neighbours = min(self.config.neighbours, count)
         _, near = tree.query(points[queries], k=neighbours, distance_upper_bound=self.config.margin, workers=-1)
         near = near.reshape(len(queries), neighbours)
@@ -139,7 +139,7 @@ def pairs_per_hit(network: EmbeddingNetwork, events: Sequence[TrainingEvent], ra
     """Undirected radius-graph edges per hit."""
     pairs, hits = 0, 0
     for event in events:
-        tree = cKDTree(_embed(network, event))
+        tree = KDTree(_embed(network, event))
         pairs += (int(tree.count_neighbors(tree, radius)) - tree.n) // 2
         hits += tree.n
     return pairs / hits

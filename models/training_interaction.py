@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,9 +88,15 @@ def train_interaction(
         labels = torch.from_numpy(graph.labels[graph.used]).float()
         return binary_cross_entropy_with_logits(logits[used], labels, pos_weight=weight)
 
+    def make(quantized: bool) -> InteractionNetwork:
+        network = InteractionNetwork(config=config.network, quantized=quantized)
+        network.node_scaling.standardise(torch.from_numpy(np.concatenate([graph.nodes for graph in usable])))
+        network.edge_scaling.standardise(torch.from_numpy(np.concatenate([graph.edges for graph in usable])))
+        return network
+
     task = Task(
         name="interaction network",
-        make=lambda quantized: InteractionNetwork(config=config.network, quantized=quantized),
+        make=make,
         loss=loss,
         evaluate=lambda network: {"auc": edge_auc(network, validation)},
         score="auc",
@@ -103,6 +109,3 @@ def edge_auc(network: InteractionNetwork, graphs: Sequence[LabelledGraph]) -> fl
     scores = [forward_graph(network, graph.nodes, graph.edges, graph.edge_index)[graph.used] for graph in graphs]
     labels = [graph.labels[graph.used] for graph in graphs]
     return roc_auc(np.concatenate(scores), np.concatenate(labels))
-
-
-__all__ = ["LabelledGraph", "edge_auc", "train_interaction"]

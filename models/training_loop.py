@@ -145,9 +145,7 @@ class _Phase(Generic[Network]):
             loss = self._epoch(network, optimiser, schedule)
             metrics = self._evaluate(network)
             seconds = round(time.monotonic() - start, 2)
-            self.history.rows.append(
-                {"phase": self.name, "epoch": epoch, "loss": loss, "seconds": seconds, **metrics}
-            )
+            self.history.rows.append({"phase": self.name, "epoch": epoch, "loss": loss, "seconds": seconds, **metrics})
             score = metrics[self.task.score] * (1 if self.task.higher_is_better else -1)
             if score > best:
                 best, best_state = score, copy.deepcopy(network.state_dict())
@@ -171,7 +169,9 @@ class _Phase(Generic[Network]):
             schedule.step()
             total += loss.item()
         if not math.isfinite(total):
-            raise DataError(f"the loss of {self.task.name} is {total}", remedy="lower the learning rate or check the data")
+            raise DataError(
+                f"the loss of {self.task.name} is {total}", remedy="lower the learning rate or check the data"
+            )
         return total / self.steps
 
     def _evaluate(self, network: Network) -> Mapping[str, float]:
