@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,52 +15,45 @@ from .signature import Arrays, Signature, network_signature, tracking_signature
 
 
 class ServedModel(Protocol):
-    """Named tensors in, named tensors out, as the signature says."""
+    """Named tensors in, named tensors out, as the signature says.
 
-    @property
-    def signature(self) -> Signature:
-        """What it takes and gives."""
-        ...
+    Attributes:
+        signature: What it takes and gives.
+    """
+
+    signature: Signature
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Compute the outputs of inputs that satisfy the signature."""
         ...
 
 
-@dataclass(frozen=True, kw_only=True)
 class NetworkModel:
-    """One network.
+    """One network: rows are batched, graphs come one at a time.
 
-    Attributes:
+    Args:
         executor: What computes it.
     """
 
-    executor: Executor
-
-    @property
-    def signature(self) -> Signature:
-        """Rows are batched, graphs come one at a time."""
-        return network_signature(self.executor.graph, device=self.executor.name)
+    def __init__(self, *, executor: Executor) -> None:
+        self.executor = executor
+        self.signature = network_signature(executor.graph, device=executor.name)
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Outputs of the network, float32."""
         return dict(self.executor.run(inputs))
 
 
-@dataclass(frozen=True, kw_only=True)
 class TrackingModel:
-    """The whole chain.
+    """The whole chain, FEATURES to LABELS.
 
-    Attributes:
+    Args:
         chain: Networks and configuration.
     """
 
-    chain: Chain
-
-    @property
-    def signature(self) -> Signature:
-        """FEATURES to LABELS."""
-        return tracking_signature()
+    def __init__(self, *, chain: Chain) -> None:
+        self.chain = chain
+        self.signature = tracking_signature()
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """LABELS int64 [hits] of FEATURES float32 [hits, 3]."""
