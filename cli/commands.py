@@ -1,0 +1,330 @@
+"""The commands: options in, pipeline called, result printed.
+
+The pipeline is imported inside each command, so that `--help` is fast and works without any extra.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import AsJson, ConfigFile, DeviceName, Events, Graphs, Limit, ModelPath, Out, Overrides, configure
+from .printing import print_json, print_pairs, print_table
+from .summary import print_demo, print_ladder
+
+MISMATCH = 1
+
+
+def register(app: typer.Typer) -> None:
+    """Add every command to the program."""
+    for command in (simulate, train, build, validate, serve, track, evaluate, report, demo):
+        app.command()(command)
+
+
+def simulate(
+    out: Out = None,
+    events: Annotated[int | None, typer.Option("--events", min=1, help="Number of events. Default: 10.")] = None,
+    pile_up: Annotated[float | None, typer.Option("--pile-up", help="Mean pile-up collisions. Default: 200.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Seed; an event depends on it and its number alone.")
+    ] = None,
+    generator: Annotated[
+        str | None, typer.Option("--generator", metavar="auto|acts|helix", help="Default: auto.")
+    ] = None,
+    config: ConfigFile = None,
+    assignments: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate pile-up events: Pythia 8, ACTS Fatras, Generic detector.
+
+    Writes events in TrackML CSV layout, with truth and particles. Without the wheels of the extra `simulate` the
+    generator `auto` falls back to ideal helices, and says so.
+    """
+    from ..pipeline.simulate import SimulateConfig
+    from ..pipeline.simulate import simulate as run
+
+    options = {"out": out, "events": events, "pile_up": pile_up, "seed": seed, "generator": generator}
+    settings = configure(SimulateConfig, config, assignments, options)
+    result = run(settings)
+    figures = {
+        "events": len(result.events),
+        "hits": result.hits,
+        "generator": result.generator,
+        "seconds": result.seconds,
+        "folder": str(result.directory),
+    }
+    print_json(figures) if as_json else print_pairs("simulated", figures)
+
+
+def train(
+    events: Events = None,
+    graphs: Graphs = None,
+    out: Out = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of weights and samples. Default: 0.")] = None,
+    config: ConfigFile = None,
+    assignments: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train the networks of the chain, quantization-aware.
+
+    Embedding, edge filter and interaction network, each on what the one before lets through; radius and thresholds
+    are chosen on validation events. Writes checkpoints, training curves and the chain directory.
+    """
+    from ..pipeline.train import TrainConfig
+    from ..pipeline.train import train as run
+
+    options = {"events": events, "graphs": graphs, "out": out, "chain.seed": seed}
+    result = run(configure(TrainConfig, config, assignments, options))
+    figures: dict[str, object] = {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in result.metrics.items()
+    }
+    if result.sector_auc is not None:
+        figures["sector_auc"] = result.sector_auc
+    figures["chain"] = str(result.chain)
+    print_json(figures) if as_json else print_pairs("trained (validation events)", figures)
+
+
+def build(
+    model: ModelPath = None,
+    out: Out = None,
+    compile_csim: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="Compile each C simulation too. Default: yes.")
+    ] = None,
+    config: ConfigFile = None,
+    assignments: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write one hls4ml project per network.
+
+    Each project holds the C++ that synthesis reads, a self-checking test bench and a Makefile; the interaction network is
+    one project with edge gather and edge aggregate as layers.
+    """
+    from ..pipeline.build import BuildConfig, describe
+    from ..pipeline.build import build as run
+
+    result = run(configure(BuildConfig, config, assignments, {"model": model, "out": out, "compile": compile_csim}))
+    if as_json:
+        print_json({name: str(project.directory) for name, project in result.projects.items()})
+        return
+    rows = []
+    for project in describe(result.projects).projects:
+        counted = {name: figure.value for name, figure in project.figures.items() if figure.kind == "counted"}
+        macs = next(f"{value:,.0f} {name.removeprefix('MACs ')}" for name, value in counted.items() if "MACs" in name)
+        weights = f"{counted['weights']:,.0f}"
+        rows.append((project.network, project.io_type, macs, weights, result.projects[project.network].directory))
+    print_table("hls4ml projects", ("network", "i/o", "MACs", "weights", "folder"), rows)
+
+
+def validate(
+    model: ModelPath = None,
+    events: Events = None,
+    graphs: Graphs = None,
+    projects: Annotated[
+        Path | None, typer.Option("--projects", metavar="DIR", help="--out folder of hitfabric build.")
+    ] = None,
+    out: Out = None,
+    mutate: Annotated[bool | None, typer.Option("--mutate", help="Plant faults; each must be caught.")] = None,
+    config: ConfigFile = None,
+    assignments: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare every executor bit for bit: zero mismatches, or a named first divergence.
+
+    Brevitas, native code and C simulation against the golden integer model, at every visible node, on hits of real
+    events (--events) and on the extremes of every format. Exit code 1 on any mismatch.
+    """
+    from ..pipeline.validate import ValidateConfig, divergences
+    from ..pipeline.validate import validate as run
+
+    options = {
+        "model": model,
+        "events": events,
+        "graphs": graphs,
+        "projects": projects,
+        "out": out,
+        "mutate": mutate,
+    }
+    result = run(configure(ValidateConfig, config, assignments, options))
+    if as_json:
+        print_json({"mismatches": result.ladder.mismatches, "outputs_compared": result.ladder.compared})
+    else:
+        print_ladder(result)
+    for line in divergences(result):
+        typer.echo(f"mismatch: {line}", err=True)
+    if not result.passed:
+        raise typer.Exit(MISMATCH)
+
+
+def serve(
+    model: ModelPath = None,
+    out: Out = None,
+    device: DeviceName = None,
+    instances: Annotated[int | None, typer.Option("--instances", min=1, help="Workers per model. Default: 1.")] = None,
+    grpc_port: Annotated[
+        int | None, typer.Option("--grpc-port", help="gRPC port; 0 takes a free one. Default: 8001.")
+    ] = None,
+    http_port: Annotated[int | None, typer.Option("--http-port", help="HTTP port. Default: 8000.")] = None,
+    metrics_port: Annotated[int | None, typer.Option("--metrics-port", help="Metrics port. Default: 8002.")] = None,
+    config: ConfigFile = None,
+    assignments: Overrides = None,
+) -> None:
+    """Start Triton with the FPGA backend, until Ctrl-C.
+
+    Serves the models embedding, filter, interaction_network and tracking on the loopback interface.
+    """
+    from ..core import ServiceError
+    from ..fpga_backend import MODELS
+    from ..pipeline.serve import ServeConfig, prepare_server
+
+    options = {
+        "model": model,
+        "out": out,
+        "device": device,
+        "instances": instances,
+        "grpc_port": grpc_port,
+        "http_port": http_port,
+        "metrics_port": metrics_port,
+    }
+    with prepare_server(configure(ServeConfig, config, assignments, options)) as server:
+        typer.echo(f"serving {', '.join(MODELS)} at {server.url} (gRPC), metrics at {server.metrics_url}")
+        typer.echo("press Ctrl-C to stop")
+        status = server.wait()
+        raise ServiceError(f"the server ended by itself with status {status}", remedy=f"see {server.log}")
+
+
+def track(
+    events: Events = None,
+    out: Out = None,
+    engine: Annotated[
+        str | None,
+        typer.Option("--engine", metavar="direct|triton", help="In this process, or a server. Default: direct."),
+    ] = None,
+    model: ModelPath = None,
+    device: DeviceName = None,
+    url: Annotated[str | None, typer.Option("--url", help="host:port of the server. Default: 127.0.0.1:8001.")] = None,
+    limit: Limit = None,
+    config: ConfigFile = None,
+    assignments: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find tracks: hits in, labels out.
+
+    Writes labels/<event>-labels.csv (hit_id, track_id; -1 is no track). Both engines give the same labels.
+    """
+    from ..pipeline.track import TrackConfig
+    from ..pipeline.track import track as run
+
+    options = {
+        "events": events,
+        "out": out,
+        "engine": engine,
+        "model": model,
+        "device": device,
+        "url": url,
+        "limit": limit,
+    }
+    settings = configure(TrackConfig, config, assignments, options)
+    found = run(settings)
+    rows = [(item.name, len(item.labels), item.hits, item.tracks, f"{item.seconds * 1e3:.0f}") for item in found]
+    if as_json:
+        names = ("event", "hits", "hits_used", "tracks", "milliseconds")
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+    else:
+        print_table(f"tracks ({settings.engine})", ("event", "hits", "hits used", "tracks", "ms"), rows)
+        typer.echo(f"labels in {settings.out / 'labels'}")
+
+
+def evaluate(
+    events: Events = None,
+    graphs: Graphs = None,
+    out: Out = None,
+    model: ModelPath = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", metavar="DIR", help="--out folder of hitfabric track; default: track again."),
+    ] = None,
+    device: DeviceName = None,
+    limit: Limit = None,
+    config: ConfigFile = None,
+    assignments: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure edge and track performance on events with truth.
+
+    Edge efficiency and purity after each stage, ROC curves, track efficiency, fake and duplicate rate against pT and
+    eta, by ACORN's definitions. Writes evaluation.json and event_display.npz.
+    """
+    from ..pipeline.evaluate import EvaluateConfig
+    from ..pipeline.evaluate import evaluate as run
+
+    options = {
+        "events": events,
+        "graphs": graphs,
+        "out": out,
+        "model": model,
+        "labels": labels,
+        "device": device,
+        "limit": limit,
+    }
+    result = run(configure(EvaluateConfig, config, assignments, options))
+    if as_json:
+        print_json(result.evaluation.model_dump(mode="json"))
+        return
+    rows = [
+        (stage.name, _ratio(stage.kept, stage.target), _ratio(stage.kept, stage.edges), _ratio(stage.edges, stage.hits))
+        for stage in result.evaluation.stages
+    ]
+    print_table("edges", ("after", "efficiency", "purity", "edges per hit"), rows)
+    print_pairs("tracks", result.matching.summary())
+
+
+def report(
+    run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory of any command.")],
+) -> None:
+    """Write the one-page HTML report of a run directory.
+
+    Draws whatever the directory holds: event display, ROC curves, efficiencies, the bit-accuracy ladder, latencies.
+    """
+    from ..pipeline.report import ReportConfig
+    from ..pipeline.report import report as run
+
+    typer.echo(run(ReportConfig(run=run_directory)))
+
+
+def demo(
+    out: Out = None,
+    events: Events = None,
+    graphs: Graphs = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small events and short training: one minute, poor physics.")
+    ] = False,
+    config: ConfigFile = None,
+    assignments: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole road: events, train, build, validate, serve, track, evaluate, report.
+
+    Takes events from --events, or simulates them. Prints the summary and the path of report.html.
+    """
+    from ..pipeline.demo import DemoConfig, quick_config
+    from ..pipeline.demo import demo as run
+    from ..pipeline.validate import divergences
+
+    options = {"out": out, "events": events, "graphs": graphs}
+    result = run(configure(DemoConfig, config, assignments, options, base=quick_config() if quick else None))
+    if as_json:
+        print_json(result.summary.model_dump(mode="json"))
+    else:
+        print_demo(result)
+    for line in divergences(result.validation):
+        typer.echo(f"mismatch: {line}", err=True)
+    if not result.validation.passed or not (result.summary.serving and result.summary.serving.labels_equal):
+        raise typer.Exit(MISMATCH)
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
