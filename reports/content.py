@@ -8,7 +8,7 @@ from pathlib import Path
 from ..core import DataError
 from .event_record import EventDisplay, read_event_display
 from .reading import read_record
-from .records import Evaluation, Ladder, Latency, Projects, RunRecord, Summary
+from .records import Evaluation, Ladder, Latency, Mutations, Projects, RunRecord, Summary
 from .training_record import TrainingCurves, read_training
 
 
@@ -22,6 +22,7 @@ class RunContent:
     evaluation: Evaluation | None
     event: EventDisplay | None
     ladder: Ladder | None
+    mutations: Mutations | None
     latency: Latency | None
     projects: Projects | None
 
@@ -41,6 +42,7 @@ def read_run(directory: Path) -> RunContent:
         evaluation=read_record(Evaluation, directory / "evaluation.json"),
         event=read_event_display(directory / "event_display.npz"),
         ladder=read_record(Ladder, directory / "ladder.json"),
+        mutations=read_record(Mutations, directory / "mutations.json"),
         latency=read_record(Latency, directory / "latency.json"),
         projects=read_record(Projects, directory / "projects.json"),
     )

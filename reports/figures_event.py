@@ -39,8 +39,8 @@ def select_tracks(event: EventDisplay) -> DisplayedTracks:
     """Choose what the display draws.
 
     A particle is drawn when its pT is above 1 GeV and it left at least three hits; a found track when it has at least
-    three hits and the particle that gave most of them has a pT above 1 GeV. The two are matched when more than half
-    of the track's hits come from the particle and more than half of the particle's hits are in the track.
+    three hits and the particle that gave most of them is drawn. It is matched when that particle gave at least half of
+    its hits, as in ACORN's evaluation; a particle is matched when a track is matched to it.
     """
     truth = {key: hits for key, hits in _groups(event, event.particle_id) if key != 0}
     drawn = {key: hits for key, hits in truth.items() if _is_drawn(event, hits)}
@@ -55,7 +55,7 @@ def select_tracks(event: EventDisplay) -> DisplayedTracks:
         particle, shared = int(particles[best]), int(counts[best])
         if particle not in drawn:
             continue
-        matched = 2 * shared > hits.size and 2 * shared > drawn[particle].size
+        matched = 2 * shared >= hits.size
         if matched:
             matched_particles.add(particle)
         found.append(hits)
@@ -89,7 +89,7 @@ def draw_event(event: EventDisplay, tracks: DisplayedTracks) -> Markup:
         axes[0, 0].set_ylabel("y (mm)")
         axes[1, 0].set_ylabel("r (mm)")
         keys = {
-            "hits": Line2D([], [], color=HIT_GREY, ls="none", marker="."),
+            "hits": Line2D([], [], color=colour("muted"), ls="none", marker="."),
             "matched": Line2D([], [], color=colour("blue")),
             "not matched": Line2D([], [], color=colour("orange")),
         }

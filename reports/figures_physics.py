@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
 
 from .canvas import PT, SERIES, colour, figure, power_of_ten, printable, to_svg
-from .records import BinnedRatio, BinnedTracks, EdgeStage, NetworkScores, ScoreHistogram, TrackPerformance
-from .statistics import clopper_pearson
+from .records import BinnedTracks, EdgeStage, NetworkScores, ScoreHistogram, TrackPerformance
+from .statistics import Interval, rates, shares
 
 WIDE_RANGE = 20.0
 
@@ -49,7 +49,7 @@ def draw_edge_stages(stages: tuple[EdgeStage, ...]) -> Markup:
             ("purity", "orange", "s", -15, [stage.edges for stage in stages]),
         )
         for label, shade, marker, above, totals in rows:
-            centre, low, high = clopper_pearson([stage.kept for stage in stages], totals)
+            centre, low, high = shares([stage.kept for stage in stages], totals)
             errors = np.vstack((centre - low, high - centre))
             quality.errorbar(
                 places, centre, errors, fmt=f"{marker}-", ms=5, color=colour(shade), label=label, elinewidth=1
@@ -142,20 +142,23 @@ def _draw_histogram(axis: Axes, histogram: ScoreHistogram, threshold: float | No
 
 def _draw_binned_tracks(top: Axes, bottom: Axes, binned: BinnedTracks) -> None:
     rows = (
-        (top, binned.efficiency, "blue", "o", "efficiency"),
-        (bottom, binned.fake_rate, "orange", "s", "fake rate"),
-        (bottom, binned.duplicate_rate, "purple", "D", "duplicate rate"),
+        (top, binned.efficiency, shares, "blue", "o", "efficiency"),
+        (bottom, binned.fake_rate, shares, "orange", "s", "fake rate"),
+        (bottom, binned.duplicate_rate, rates, "purple", "D", "duplicate rate"),
     )
-    for axis, ratio, shade, marker, label in rows:
+    for axis, ratio, interval, shade, marker, label in rows:
         if ratio is not None:
-            _draw_ratio(axis, ratio, shade=shade, marker=marker, label=label)
+            found = interval(ratio.passed, ratio.total)
+            _draw_ratio(axis, ratio.edges, found, shade=shade, marker=marker, label=label)
 
 
-def _draw_ratio(axis: Axes, ratio: BinnedRatio, *, shade: str, marker: str, label: str) -> None:
-    edges = np.array(ratio.edges)
+def _draw_ratio(
+    axis: Axes, bins: tuple[float, ...], interval: Interval, *, shade: str, marker: str, label: str
+) -> None:
+    edges = np.array(bins)
     logarithmic = edges[0] > 0 and edges[-1] / edges[0] >= WIDE_RANGE
     centres = np.sqrt(edges[1:] * edges[:-1]) if logarithmic else (edges[1:] + edges[:-1]) / 2
-    centre, low, high = clopper_pearson(ratio.passed, ratio.total)
+    centre, low, high = interval
     axis.errorbar(
         centres,
         centre,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from .records import Evaluation, Ladder, Latency, Ratio, Summary, TrackingSummary
-from .statistics import clopper_pearson, percentile_ms
+from .records import Evaluation, Ladder, Latency, Ratio, Summary, TrackingSummary, TrackPerformance
+from .statistics import Interval, percentile_ms, rates, shares
 
 DASH = "\u2013"
 MINUS = "\u2212"
@@ -35,15 +36,34 @@ def headlines(
     ]
 
 
-def percent(ratio: Ratio) -> str:
-    """`ratio` in percent with its interval, as `97.3 (+0.2 -0.3) %`; a dash where the total is 0."""
-    if ratio.total == 0:
+def percent(passed: int, total: int, *, interval: Callable[..., Interval] = shares) -> str:
+    """`passed` of `total` in percent with its interval, as `97.3 (+0.2 -0.3) %`; a dash where the total is 0."""
+    if total == 0:
         return DASH
-    (centre,), (low,), (high,) = clopper_pearson([ratio.passed], [ratio.total])
+    (centre,), (low,), (high,) = interval([passed], [total])
     width = high - low
     digits = 1 if width > 0.002 else 2 if width > 0.0002 else 3
     up, down = 100 * (high - centre), 100 * (centre - low)
     return f"{100 * centre:.{digits}f} (+{up:.{digits}f} {MINUS}{down:.{digits}f}) %"
+
+
+def track_rows(tracks: TrackPerformance) -> list[tuple[str, str, Ratio, str]]:
+    """Name, percentage with interval, counts, and what is counted, of the three track figures."""
+    rows = (
+        ("track efficiency", tracks.efficiency, shares, "particles"),
+        ("fake rate", tracks.fake_rate, shares, "tracks"),
+        ("duplicate rate", tracks.duplicate_rate, rates, "particles found"),
+    )
+    return [
+        (label, percent(ratio.passed, ratio.total, interval=interval), ratio, noun)
+        for label, ratio, interval, noun in rows
+    ]
+
+
+def milliseconds(value: float) -> str:
+    """Three digits of a latency, trailing zeros kept: `0.412`, `4.12`, `41.2`, `412`."""
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    return f"{value:,.{digits}f}"
 
 
 def _absent(label: str, file: str) -> Headline:
@@ -72,8 +92,7 @@ def _tracking(summary: Summary | None, evaluation: Evaluation | None) -> list[He
     labels = {"efficiency": "track efficiency", "fake_rate": "fake rate", "duplicate_rate": "duplicate rate"}
     tracks = evaluation.tracks if evaluation is not None else None
     if tracks is not None:
-        nouns = {"efficiency": "particles", "fake_rate": "tracks", "duplicate_rate": "tracks"}
-        return [_ratio(label, getattr(tracks, name), nouns[name]) for name, label in labels.items()]
+        return [_ratio(*row) for row in track_rows(tracks)]
     if summary is not None and summary.tracking is not None:
         return [
             _from_summary(label, getattr(summary.tracking, name), summary.tracking) for name, label in labels.items()
@@ -81,14 +100,12 @@ def _tracking(summary: Summary | None, evaluation: Evaluation | None) -> list[He
     return [_absent(label, "evaluation.json") for label in labels.values()]
 
 
-def _ratio(label: str, ratio: Ratio, noun: str) -> Headline:
-    text = percent(ratio)
-    if " " not in text:
-        return Headline(label=label, value=text, detail=f"no {noun}")
-    value, interval = text.removesuffix(" %").split(" ", 1)
-    return Headline(
-        label=label, value=value, unit="%", detail=f"{interval[1:-1]}; {ratio.passed:,} of {ratio.total:,} {noun}"
-    )
+def _ratio(label: str, shown: str, ratio: Ratio, noun: str) -> Headline:
+    if shown == DASH:
+        return Headline(label=label, value=shown, detail=f"no {noun}")
+    value, interval = shown.removesuffix(" %").split(" ", 1)
+    detail = f"{interval[1:-1]}; {ratio.passed:,} of {ratio.total:,} {noun}"
+    return Headline(label=label, value=value, unit="%", detail=detail)
 
 
 def _from_summary(label: str, value: float | None, tracking: TrackingSummary) -> Headline:
@@ -103,7 +120,7 @@ def _serving(summary: Summary | None, latency: Latency | None) -> Headline:
     if summary is not None and summary.serving is not None:
         serving = summary.serving
         equal = "labels equal to direct" if serving.labels_equal else "labels DIFFER from direct"
-        value = DASH if serving.p50_ms is None else _three_digits(serving.p50_ms)
+        value = DASH if serving.p50_ms is None else milliseconds(serving.p50_ms)
         return Headline(
             label=label,
             value=value,
@@ -116,7 +133,7 @@ def _serving(summary: Summary | None, latency: Latency | None) -> Headline:
     if tracking is None or (median := percentile_ms(tracking.samples_ms, 50)) is None:
         return _absent(label, "summary.json or latency.json")
     detail = f"{len(tracking.samples_ms):,} requests to model tracking"
-    return Headline(label=label, value=_three_digits(median), unit="ms", detail=detail)
+    return Headline(label=label, value=milliseconds(median), unit="ms", detail=detail)
 
 
 def _time(summary: Summary | None) -> Headline:
@@ -126,7 +143,3 @@ def _time(summary: Summary | None) -> Headline:
     total = sum(summary.seconds.values())
     value, unit = (f"{total / 60:.1f}", "min") if total >= 120 else (f"{total:.1f}", "s")
     return Headline(label=label, value=value, unit=unit, detail=f"{len(summary.seconds)} stages, wall clock")
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

@@ -15,7 +15,7 @@ from .content import RunContent, read_run
 from .figures_event import draw_event, select_tracks
 from .figures_physics import draw_edge_stages, draw_roc, draw_scores, draw_tracks
 from .figures_run import draw_latency, draw_seconds, draw_training
-from .headlines import MINUS, headlines, percent
+from .headlines import MINUS, headlines, milliseconds, track_rows
 from .ladder import disagreements, ladder_table
 from .records import Latency
 from .statistics import percentile_ms
@@ -64,7 +64,7 @@ def render_page(content: RunContent, *, name: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = percent
+    environment.filters["milliseconds"] = milliseconds
     environment.filters["number"] = lambda count: f"{count:,}".replace("-", MINUS)
     page = environment.get_template("page.html.jinja").render(
         name=name,
@@ -133,7 +133,9 @@ def _figures(content: RunContent) -> dict[str, Any]:
 
 def _tables(content: RunContent) -> dict[str, Any]:
     ladder, summary = content.ladder, content.summary
+    tracks = content.evaluation.tracks if content.evaluation else None
     return {
+        "track_rows": track_rows(tracks) if tracks else [],
         "ladder": ladder_table(ladder) if ladder else None,
         "disagreements": disagreements(ladder, summary) if ladder and summary else [],
         "latency_rows": _latency_rows(content.latency) if content.latency else [],

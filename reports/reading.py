@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from ..core import DataError, StrictModel
+from ..core import DataError
 
-Record = TypeVar("Record", bound=StrictModel)
+Record = TypeVar("Record", bound=BaseModel)
 REMEDY = "write the file again with the command that made it, or remove it from the run directory"
 SHOWN_ERRORS = 3
 

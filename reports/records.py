@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, RootModel, model_validator
 
 from ..core import StrictModel
 
@@ -36,7 +36,7 @@ class TrackingSummary(StrictModel):
 
     efficiency: Probability | None
     fake_rate: Probability | None
-    duplicate_rate: Probability | None
+    duplicate_rate: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None
     events: NonNegativeInt
     hits: NonNegativeInt
 
@@ -67,16 +67,10 @@ class Summary(StrictModel):
 
 
 class Ratio(StrictModel):
-    """`passed` of `total`."""
+    """`passed` of `total`; only a duplicate rate may pass more often than there are trials."""
 
     passed: NonNegativeInt
     total: NonNegativeInt
-
-    @model_validator(mode="after")
-    def _passed_within_total(self) -> Self:
-        if self.passed > self.total:
-            raise ValueError(f"passed {self.passed} is more than total {self.total}")
-        return self
 
 
 class BinnedRatio(StrictModel):
@@ -89,8 +83,6 @@ class BinnedRatio(StrictModel):
     @model_validator(mode="after")
     def _bins_agree(self) -> Self:
         _require_bins(self.edges, passed=len(self.passed), total=len(self.total))
-        if any(passed > total for passed, total in zip(self.passed, self.total, strict=True)):
-            raise ValueError("passed is more than total in a bin")
         return self
 
 
@@ -168,15 +160,31 @@ class EdgeStage(StrictModel):
 
 
 class BinnedTracks(StrictModel):
-    """Track figures against one variable; a rate that was not computed is null."""
+    """Track figures against one variable, as in `TrackPerformance`; a rate that was not computed is null."""
 
     efficiency: BinnedRatio | None = None
     fake_rate: BinnedRatio | None = None
     duplicate_rate: BinnedRatio | None = None
 
+    @model_validator(mode="after")
+    def _shares_are_shares(self) -> Self:
+        for name, ratio in (("efficiency", self.efficiency), ("fake_rate", self.fake_rate)):
+            if ratio is not None:
+                _require_share(name, ratio.passed, ratio.total)
+        return self
+
 
 class TrackPerformance(StrictModel):
-    """Track efficiency, fake and duplicate rate; `definition` says in words what counts as found."""
+    """Track figures with ACORN's meaning.
+
+    Attributes:
+        definition: What counts as a particle to be found, as a track, and as matched, in words.
+        efficiency: Particles found, of the particles to be found.
+        fake_rate: Tracks matched to no particle, of all tracks.
+        duplicate_rate: Further tracks matched to a particle already found, per particle found (may exceed 1).
+        pt: The same against pT (GeV).
+        eta: The same against pseudorapidity.
+    """
 
     definition: str
     efficiency: Ratio
@@ -184,6 +192,12 @@ class TrackPerformance(StrictModel):
     duplicate_rate: Ratio
     pt: BinnedTracks | None = None
     eta: BinnedTracks | None = None
+
+    @model_validator(mode="after")
+    def _shares_are_shares(self) -> Self:
+        for name, ratio in (("efficiency", self.efficiency), ("fake_rate", self.fake_rate)):
+            _require_share(name, (ratio.passed,), (ratio.total,))
+        return self
 
 
 class Evaluation(StrictModel):
@@ -198,8 +212,9 @@ class Evaluation(StrictModel):
 
 
 class FirstMismatch(StrictModel):
-    """Index into the tensor and the two integers of the first difference."""
+    """The first difference: index into the tensor (of input number `batch`) and the two integers."""
 
+    batch: NonNegativeInt | None = None
     index: tuple[NonNegativeInt, ...]
     expected: int
     found: int
@@ -255,6 +270,28 @@ class Ladder(StrictModel):
         return self
 
 
+class Mutation(StrictModel):
+    """One fault put into a network on purpose, and whether the comparison caught it.
+
+    Attributes:
+        kind: Kind of fault ("weight bit", "rounding").
+        what: What was changed.
+        executor: Executor that ran the faulty network.
+        caught: Whether a mismatch was counted.
+        node: First differing node, null where nothing differed.
+    """
+
+    kind: str
+    what: str
+    executor: str
+    caught: bool
+    node: str | None = None
+
+
+class Mutations(RootModel[dict[str, tuple[Mutation, ...]]]):
+    """`mutations.json`: network -> faults put in on purpose."""
+
+
 class LatencySeries(StrictModel):
     """Latencies of single requests to one model, in ms, in the order in which they were made."""
 
@@ -306,3 +343,9 @@ def _require_bins(edges: tuple[float, ...], **counts: int) -> None:
     for name, count in counts.items():
         if count != len(edges) - 1:
             raise ValueError(f"{name} has {count} bins, edges has {len(edges) - 1}")
+
+
+def _require_share(name: str, passed: tuple[int, ...], total: tuple[int, ...]) -> None:
+    for part, whole in zip(passed, total, strict=True):
+        if part > whole:
+            raise ValueError(f"{name} has passed {part}, more than total {whole}")

@@ -6,30 +6,44 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.stats import chi2
 
-ONE_SIGMA = 0.6826894921370859
+from ..models.metrics import clopper_pearson
+
+LEVEL = 0.6827
+Interval = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
-def clopper_pearson(passed: Sequence[int], total: Sequence[int]) -> tuple[NDArray, NDArray, NDArray]:
-    """Efficiency and central 68.3 % Clopper-Pearson interval of `passed` of `total`.
+def shares(passed: Sequence[int], total: Sequence[int]) -> Interval:
+    """Share passed and central 68.3 % Clopper-Pearson interval.
 
     Args:
-        passed: Counts [bins].
-        total: Counts [bins].
+        passed: Successes [bins].
+        total: Trials [bins].
 
     Returns:
-        Efficiency, lower and upper bound, float64 [bins], in [0, 1]; NaN where `total` is 0. The bound is exactly 0
-        where nothing passed and exactly 1 where everything did (C. Clopper and E. Pearson, Biometrika 26, 1934).
+        Share, lower and upper bound, float64 [bins], in [0, 1]; NaN without trials.
     """
-    k, n = np.asarray(passed, dtype=np.float64), np.asarray(total, dtype=np.float64)
-    tail = (1.0 - ONE_SIGMA) / 2.0
-    with np.errstate(invalid="ignore", divide="ignore"):
-        efficiency = k / n
-        low = np.where(k == 0, 0.0, beta.ppf(tail, k, n - k + 1))
-        high = np.where(k == n, 1.0, beta.ppf(1.0 - tail, k + 1, n - k))
-    empty = n == 0
-    return efficiency, np.where(empty, np.nan, low), np.where(empty, np.nan, high)
+    bounds = np.array([clopper_pearson(k, n, level=LEVEL) for k, n in zip(passed, total, strict=True)]).reshape(-1, 2)
+    return _of_trials(np.asarray(passed), bounds[:, 0], bounds[:, 1], np.asarray(total), scale=1)
+
+
+def rates(count: Sequence[int], per: Sequence[int]) -> Interval:
+    """Counts per unit, which may exceed 1, and the central 68.3 % Poisson interval of the count.
+
+    Args:
+        count: Events counted [bins].
+        per: Units they are counted per [bins], taken as known.
+
+    Returns:
+        Rate, lower and upper bound, float64 [bins]; NaN where `per` is 0.
+
+    Source: F. Garwood, Biometrika 28 (1936) 437.
+    """
+    counted, tail = np.asarray(count, dtype=np.float64), (1 - LEVEL) / 2
+    low = np.where(counted > 0, chi2.ppf(tail, 2 * np.maximum(counted, 1)) / 2, 0.0)
+    high = chi2.ppf(1 - tail, 2 * (counted + 1)) / 2
+    return _of_trials(counted, low, high, np.asarray(per), scale=np.asarray(per))
 
 
 def percentile_ms(samples: Sequence[float], percent: int) -> float | None:
@@ -45,3 +59,10 @@ def percentile_ms(samples: Sequence[float], percent: int) -> float | None:
     if len(samples) * (100 - percent) < 100:
         return None
     return float(np.percentile(samples, percent, method="inverted_cdf"))
+
+
+def _of_trials(count: NDArray, low: NDArray, high: NDArray, total: NDArray, *, scale: NDArray | int) -> Interval:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = (count / total, low / scale, high / scale)
+    centre, lower, upper = (np.where(total > 0, value, np.nan) for value in found)
+    return centre, lower, upper

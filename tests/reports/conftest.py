@@ -11,7 +11,7 @@ import pytest
 
 from hitfabric.core import RunDirectory
 from hitfabric.reports import write_report
-from hitfabric.reports.records import Evaluation, Ladder, Latency, Projects, Summary
+from hitfabric.reports.records import Evaluation, Ladder, Latency, Mutations, Projects, Summary
 
 LAYERS_MM = np.array([32.0, 72.0, 116.0, 172.0, 260.0, 360.0, 500.0, 660.0, 820.0, 1020.0])
 STAGES = {
@@ -71,6 +71,7 @@ def write_sample_run(directory: Path, *, particles: int = 120) -> Path:
     run.write_json("summary.json", summary().model_dump(mode="json"))
     run.write_json("evaluation.json", evaluation(generator).model_dump(mode="json"))
     run.write_json("ladder.json", ladder().model_dump(mode="json"))
+    run.write_json("mutations.json", mutations().model_dump(mode="json"))
     run.write_json("latency.json", latency(generator).model_dump(mode="json"))
     run.write_json("projects.json", projects().model_dump(mode="json"))
     np.savez_compressed(directory / "event_display.npz", **event(generator, particles=particles))
@@ -178,6 +179,19 @@ def ladder(*, mismatches: int = 0) -> Ladder:
                     }
                 )
     return Ladder.model_validate({"reference": "Brevitas", "sample": "5 events and format extremes", "rows": rows})
+
+
+def mutations() -> Mutations:
+    """One fault of each kind in one network, all caught."""
+    kinds = ("weight bit", "rounding", "accumulator", "edge")
+    return Mutations.model_validate(
+        {
+            "interaction_network": [
+                {"kind": kind, "what": f"one {kind}", "executor": "golden", "caught": True, "node": "relu"}
+                for kind in kinds
+            ]
+        }
+    )
 
 
 def latency(generator: np.random.Generator) -> Latency:

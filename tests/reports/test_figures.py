@@ -9,25 +9,25 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, poisson
 
 from hitfabric.reports.canvas import figure, power_of_ten, to_svg
 from hitfabric.reports.event_record import EventDisplay
 from hitfabric.reports.figures_event import draw_event, select_tracks
 from hitfabric.reports.figures_physics import draw_edge_stages, draw_roc, draw_scores, draw_tracks
 from hitfabric.reports.figures_run import draw_latency, draw_seconds
-from hitfabric.reports.headlines import percent
-from hitfabric.reports.records import EdgeStage, LatencySeries, NetworkScores, Ratio, TrackPerformance
-from hitfabric.reports.statistics import ONE_SIGMA, clopper_pearson, percentile_ms
+from hitfabric.reports.headlines import milliseconds, percent
+from hitfabric.reports.records import EdgeStage, LatencySeries, NetworkScores, TrackPerformance
+from hitfabric.reports.statistics import LEVEL, percentile_ms, rates, shares
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
-def test_clopper_pearson_is_scipys_exact_interval(passed: int, rest: int) -> None:
-    (centre,), (low,), (high,) = clopper_pearson([passed], [passed + rest])
+def test_shares_have_scipys_exact_interval(passed: int, rest: int) -> None:
+    (centre,), (low,), (high,) = shares([passed], [passed + rest])
     if passed + rest == 0:
         assert np.isnan([centre, low, high]).all()
         return
-    exact = binomtest(passed, passed + rest).proportion_ci(ONE_SIGMA, method="exact")
+    exact = binomtest(passed, passed + rest).proportion_ci(LEVEL, method="exact")
     assert 0.0 <= low <= centre <= high <= 1.0
     np.testing.assert_allclose([low, high], [exact.low, exact.high], rtol=1e-6, atol=1e-9)
 
@@ -44,9 +44,28 @@ def test_percentile_is_a_sample_that_covers_its_share(samples: list[float], perc
 
 
 def test_percent_names_its_interval() -> None:
-    assert percent(Ratio(passed=0, total=0)) == "–"
-    assert percent(Ratio(passed=4650, total=5000)) == "93.0 (+0.4 −0.4) %"
-    assert percent(Ratio(passed=10, total=10)).startswith("100.0 (+0.0 −")
+    assert percent(0, 0) == "–"
+    assert percent(4650, 5000) == "93.0 (+0.4 −0.4) %"
+    assert percent(10, 10).startswith("100.0 (+0.0 −")
+    assert percent(30, 10, interval=rates).startswith("300.0 (+")
+
+
+@given(st.integers(0, 500), st.integers(1, 500))
+def test_rates_have_the_interval_that_defines_them(count: int, per: int) -> None:
+    (centre,), (low,), (high,) = rates([count], [per])
+    tail = (1 - LEVEL) / 2
+    assert centre == count / per
+    np.testing.assert_allclose(poisson.cdf(count, high * per), tail, rtol=1e-6)
+    if count:
+        np.testing.assert_allclose(poisson.sf(count - 1, low * per), tail, rtol=1e-6)
+    else:
+        assert low == 0.0
+    assert np.isnan(rates([count], [0])).all()
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.4123, "0.412"), (4.0, "4.00"), (20.0, "20.0"), (4123.4, "4,123")])
+def test_latencies_keep_three_digits(value: float, shown: str) -> None:
+    assert milliseconds(value) == shown
 
 
 def event(labels: list[int], particles: list[int], pt: list[float]) -> EventDisplay:
@@ -58,16 +77,22 @@ def event(labels: list[int], particles: list[int], pt: list[float]) -> EventDisp
     )
 
 
-def test_tracks_are_matched_both_ways_and_ordered_outwards() -> None:
-    # Particle 1: found. Particle 2: split into two tracks, no majority of it. Particle 3: below 1 GeV. 0: no particle.
-    particles = [1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 0, 0, 0]
-    labels = [5, 5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 8, 9, 9, 9]
-    pt = [2.0] * 9 + [0.5] * 3 + [np.nan] * 3
+def test_tracks_are_matched_and_ordered_outwards() -> None:
+    # Particle 1: found. 2: its hits are the most, yet not half, of a track. 3: below 1 GeV. 0: no particle.
+    particles = [1, 1, 1, 2, 2, 2, 4, 4, 5, 5, 3, 3, 3, 0, 0, 0]
+    labels = [7, 7, 7, 6, 6, 6, 6, 6, 6, 6, 8, 8, 8, 9, 9, 9]
+    pt = [2.0] * 10 + [0.5] * 3 + [np.nan] * 3
     tracks = select_tracks(event(labels, particles, pt))
     assert tracks.truth_found == [True, False]
-    assert tracks.found_matched == [True, False, False]
-    assert [hits.tolist() for hits in tracks.truth] == [[2, 1, 0], [8, 7, 6, 5, 4, 3]]
-    assert [hits.tolist() for hits in tracks.found] == [[2, 1, 0], [5, 4, 3], [8, 7, 6]]
+    assert tracks.found_matched == [False, True]
+    assert [hits.tolist() for hits in tracks.truth] == [[2, 1, 0], [5, 4, 3]]
+    assert [hits.tolist() for hits in tracks.found] == [[9, 8, 7, 6, 5, 4, 3], [2, 1, 0]]
+
+
+def test_half_of_the_hits_is_enough_and_a_split_particle_is_found_once() -> None:
+    tracks = select_tracks(event([1, 1, 1, 1, 2, 2, 2], [1, 1, 2, 3, 1, 1, 1], [2.0] * 7))
+    assert tracks.found_matched == [True, True]
+    assert tracks.truth_found == [True]
 
 
 def test_unlabelled_and_short_tracks_are_not_drawn() -> None:
@@ -79,8 +104,8 @@ def test_unlabelled_and_short_tracks_are_not_drawn() -> None:
 @given(st.lists(st.tuples(st.integers(-1, 4), st.integers(0, 4)), max_size=40))
 def test_no_particle_is_matched_without_a_matched_track(pairs: list[tuple[int, int]]) -> None:
     tracks = select_tracks(event([a for a, _ in pairs], [b for _, b in pairs], [2.0] * len(pairs)))
-    # Both majorities are strict, so that matching is one to one.
-    assert sum(tracks.truth_found) == sum(tracks.found_matched)
+    assert sum(tracks.truth_found) <= sum(tracks.found_matched)
+    assert any(tracks.truth_found) == any(tracks.found_matched)
     drawn = [hit for hits in tracks.truth for hit in hits]
     assert len(set(drawn)) == len(drawn)
 

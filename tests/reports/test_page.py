@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -158,6 +160,15 @@ def test_mismatch_is_red_and_named(sample_run: Path, make_ladder: Callable[..., 
     assert "summary.json gives 0 mismatches for filter in csim, ladder.json gives 4" in text(root)
 
 
+def test_fault_that_was_not_caught_is_red(sample_run: Path) -> None:
+    keep(sample_run, "ladder.json", "mutations.json")
+    edit(sample_run / "mutations.json", lambda values: values["interaction_network"][1].update(caught=False, node=None))
+    cells = [
+        text(cell) for cell in section(parse(write_report(sample_run)), "ladder").iter("td") if "caught" in text(cell)
+    ]
+    assert cells == ["caught", "not caught", "caught", "caught"]
+
+
 def test_nothing_compared_is_never_green(sample_run: Path) -> None:
     keep(sample_run, "ladder.json")
 
@@ -251,3 +262,9 @@ def test_no_run_directory(tmp_path: Path) -> None:
         write_report(tmp_path / "absent")
     with pytest.raises(DataError, match="holds no file of a run"):
         write_report(tmp_path)
+
+
+def test_reports_need_no_torch() -> None:
+    # The parent process may hold torch already: look in a fresh one.
+    code = "import sys, hitfabric.reports; sys.exit('torch' in sys.modules or 'matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

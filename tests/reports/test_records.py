@@ -15,15 +15,18 @@ from hitfabric.reports.event_record import read_event_display
 from hitfabric.reports.reading import read_record
 from hitfabric.reports.records import (
     BinnedRatio,
+    BinnedTracks,
     EdgeStage,
     Evaluation,
     Ladder,
     LadderRow,
     Latency,
+    Mutations,
     ProjectFigure,
     Projects,
     RunRecord,
     Summary,
+    TrackPerformance,
 )
 from hitfabric.reports.training_record import read_training
 
@@ -33,6 +36,7 @@ RECORDS = {
     "evaluation.json": Evaluation,
     "ladder.json": Ladder,
     "latency.json": Latency,
+    "mutations.json": Mutations,
     "projects.json": Projects,
 }
 ROW = {"network": "filter", "node": "logits", "executor": "csim", "low": -8, "high": 7}
@@ -61,7 +65,6 @@ def test_ladder_row_is_consistent_or_refused(compared: int, mismatches: int, has
 @pytest.mark.parametrize(
     ("edges", "passed", "total"),
     [
-        ((0.0, 1.0), (2,), (1,)),
         ((0.0, 0.0), (1,), (1,)),
         ((1.0, 0.0), (1,), (1,)),
         ((0.0, 1.0), (1, 1), (1, 1)),
@@ -72,6 +75,21 @@ def test_ladder_row_is_consistent_or_refused(compared: int, mismatches: int, has
 def test_inconsistent_bins_are_refused(edges: tuple, passed: tuple, total: tuple) -> None:
     with pytest.raises(ValidationError):
         BinnedRatio(edges=edges, passed=passed, total=total)
+
+
+def test_only_a_duplicate_rate_may_exceed_one() -> None:
+    good, bad = {"passed": 1, "total": 2}, {"passed": 3, "total": 2}
+    names = ("efficiency", "fake_rate", "duplicate_rate")
+    for name in names:
+        values = {key: bad if key == name else good for key in names}
+        binned = {key: {"edges": [0, 1], "passed": [item["passed"]], "total": [2]} for key, item in values.items()}
+        if name == "duplicate_rate":
+            assert TrackPerformance.model_validate(values | {"definition": "d", "pt": binned}).pt is not None
+            continue
+        with pytest.raises(ValidationError, match=name):
+            TrackPerformance.model_validate(values | {"definition": "d"})
+        with pytest.raises(ValidationError, match=name):
+            BinnedTracks.model_validate(binned)
 
 
 def test_more_kept_than_there_is_is_refused() -> None:
