@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import GraphError
-from ..hls_projects import HlsProject, ProjectConfig, compile_csim, pad_inputs, write_project
+from ..hls_projects import HlsProject, ProjectConfig, cached_project, compile_csim, pad_inputs, write_project
 from ..quantization import Node, TypedGraph
 from .executor import Arrays, to_values, wanted_nodes
 from .inputs import Sizes, check_inputs
@@ -29,7 +28,8 @@ class CSimExecutor:
         graph: The network.
         project: A project written from it (or its folder); None writes one to `directory`.
         directory: Where to write the project; None takes a folder of the user's cache named by the network's content.
-        config: How to write the project; not together with `project`.
+        config: How to write the project; a project given is taken as it is.
+        accumulator_widths: Bits of accumulators that wrap, by Dense node: a planted fault.
 
     Raises:
         GraphError: `project` is corrupted or of another network, or hls4ml cannot hold the network.
@@ -46,9 +46,10 @@ class CSimExecutor:
         project: HlsProject | Path | None = None,
         directory: Path | None = None,
         config: ProjectConfig | None = None,
+        accumulator_widths: Mapping[str, int] | None = None,
     ) -> None:
         self.graph = graph
-        self.project = _find_project(graph, project, directory, config)
+        self.project = _find_project(graph, project, directory, config, accumulator_widths)
         self._library = ctypes.CDLL(str(compile_csim(self.project).resolve()))
         self._function = self._library.hitfabric_csim
         self._function.argtypes = [_ARRAYS, _ARRAYS, _ARRAYS, ctypes.c_int64]
@@ -106,25 +107,20 @@ def _pointers(arrays: list[NDArray[np.float64]]) -> Any:  # noqa: ANN401 - a cty
 
 
 def _find_project(
-    graph: TypedGraph, project: HlsProject | Path | None, directory: Path | None, config: ProjectConfig | None
+    graph: TypedGraph,
+    project: HlsProject | Path | None,
+    directory: Path | None,
+    config: ProjectConfig | None,
+    accumulator_widths: Mapping[str, int] | None,
 ) -> HlsProject:
+    if project is None and directory is None:
+        return cached_project(graph, config=config, accumulator_widths=accumulator_widths)
     if project is None:
-        return _written_project(graph, directory, (config or ProjectConfig()).resolved(graph))
+        assert directory is not None
+        return write_project(graph, directory, config=config, accumulator_widths=accumulator_widths)
     found = project if isinstance(project, HlsProject) else HlsProject.load(project)
-    if found.graph.digest != graph.digest:
+    if found.graph.digest != graph.digest or found.accumulator_widths != dict(accumulator_widths or {}):
         raise GraphError(
             f"{found.directory} was built from another version of {graph.name}", remedy="build the project again"
         )
     return found
-
-
-def _written_project(graph: TypedGraph, directory: Path | None, config: ProjectConfig) -> HlsProject:
-    if directory is not None:
-        return write_project(graph, directory, config=config)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hitfabric" / "projects"
-    place = cache / f"{graph.name}-{graph.digest[:16]}-{config.io_type}"
-    if place.is_dir():
-        found = HlsProject.load(place)
-        if found.graph.digest == graph.digest and found.config == config:
-            return found
-    return write_project(graph, place, config=config)

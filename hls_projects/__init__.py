@@ -3,9 +3,18 @@
 hls4ml itself is imported only when a project is written.
 """
 
+from .cache import cached_project
 from .compile import compile_csim
 from .project import HlsProject, ProjectConfig
 from .vectors import pad_inputs, write_vectors
 from .writer import write_project
 
-__all__ = ["HlsProject", "ProjectConfig", "compile_csim", "pad_inputs", "write_project", "write_vectors"]
+__all__ = [
+    "HlsProject",
+    "ProjectConfig",
+    "cached_project",
+    "compile_csim",
+    "pad_inputs",
+    "write_project",
+    "write_vectors",
+]

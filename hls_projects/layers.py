@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -53,11 +54,12 @@ def static_shape(graph: TypedGraph, node: Node) -> tuple[int, ...]:
     return tuple(size if isinstance(size, int) else sizes[size] for size in node.tensor.shape if size != "R")
 
 
-def plan_layers(graph: TypedGraph) -> LayerPlan:
+def plan_layers(graph: TypedGraph, *, accumulator_widths: Mapping[str, int] | None = None) -> LayerPlan:
     """Translate a typed graph.
 
     Args:
         graph: The network.
+        accumulator_widths: Bits of accumulators that wrap, by Dense node; proven wide enough by default.
 
     Returns:
         The plan.
@@ -65,7 +67,7 @@ def plan_layers(graph: TypedGraph) -> LayerPlan:
     Raises:
         GraphError: The network has a node that hls4ml cannot hold; the message names it.
     """
-    planner = _Planner(graph)
+    planner = _Planner(graph, accumulator_widths or {})
     for node in graph.nodes:
         planner.add(node)
     planner.check_fan_out()
@@ -75,8 +77,9 @@ def plan_layers(graph: TypedGraph) -> LayerPlan:
 class _Planner:
     """Fills a plan node by node."""
 
-    def __init__(self, graph: TypedGraph) -> None:
+    def __init__(self, graph: TypedGraph, accumulator_widths: Mapping[str, int]) -> None:
         self.graph = graph
+        self.accumulator_widths = accumulator_widths
         self.plan = LayerPlan()
         self.layer: dict[str, str] = {}  # layer that holds each node's value
         self.fused: dict[str, Requantize] = {
@@ -162,7 +165,10 @@ class _Planner:
         self.layer[node.name] = name
 
     def dense(self, node: Dense) -> None:
-        precisions = {"accum": _type(node.tensor.format), "weight": _type(node.weight_format)}
+        exact = node.tensor.format
+        width = self.accumulator_widths.get(node.name, exact.width)
+        accumulator = replace(exact, width=width, integer=width - exact.fraction)
+        precisions = {"accum": _type(accumulator), "weight": _type(node.weight_format)}
         bias = None
         if node.bias is not None and node.bias_format is not None:
             bias = node.bias_format.to_float(node.bias)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -54,6 +55,7 @@ class ProjectFile(StrictModel):
     config: ProjectConfig
     graph_digest: str
     traced: dict[str, str]
+    accumulator_widths: dict[str, int]
     hls4ml_version: str
     sha256: dict[str, str]
 
@@ -68,6 +70,7 @@ class HlsProject:
         graph: The network.
         config: How it was written.
         traced: Layer that computes each Requantize node, in the order of the C entry's arrays.
+        accumulator_widths: Accumulators narrower than proven, by Dense node: planted faults.
     """
 
     directory: Path
@@ -75,6 +78,7 @@ class HlsProject:
     graph: TypedGraph
     config: ProjectConfig
     traced: dict[str, str]
+    accumulator_widths: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def load(cls, directory: Path) -> HlsProject:
@@ -90,15 +94,19 @@ class HlsProject:
         graph = TypedGraph.load(directory / GRAPH_FOLDER)
         if graph.digest != stored.graph_digest:
             raise GraphError(f"{directory / GRAPH_FOLDER} is not the graph of the project", remedy=REMEDY)
-        return cls(directory=directory, name=stored.name, graph=graph, config=stored.config, traced=stored.traced)
+        return cls(
+            directory=directory,
+            name=stored.name,
+            graph=graph,
+            config=stored.config,
+            traced=stored.traced,
+            accumulator_widths=stored.accumulator_widths,
+        )
 
 
-def write_manifest(
-    directory: Path, *, name: str, graph: TypedGraph, config: ProjectConfig, traced: dict[str, str]
-) -> None:
+def write_manifest(project: HlsProject) -> None:
     """Write project.json with the hashes of every source that decides results."""
-    from importlib.metadata import version
-
+    directory = project.directory
     files = [ENTRY_FILE] + [
         str(path.relative_to(directory))
         for folder in ("firmware", GRAPH_FOLDER)
@@ -106,10 +114,11 @@ def write_manifest(
         if path.is_file()
     ]
     stored = ProjectFile(
-        name=name,
-        config=config,
-        graph_digest=graph.digest,
-        traced=traced,
+        name=project.name,
+        config=project.config,
+        graph_digest=project.graph.digest,
+        traced=project.traced,
+        accumulator_widths=project.accumulator_widths,
         hls4ml_version=version("hls4ml"),
         sha256={file: _file_hash(directory, file) for file in files},
     )

@@ -7,6 +7,8 @@ import io
 import re
 import string
 import warnings
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,13 @@ VENDOR = {
 }
 
 
-def write_project(graph: TypedGraph, directory: Path, *, config: ProjectConfig | None = None) -> HlsProject:
+def write_project(
+    graph: TypedGraph,
+    directory: Path,
+    *,
+    config: ProjectConfig | None = None,
+    accumulator_widths: Mapping[str, int] | None = None,
+) -> HlsProject:
     """Write the hls4ml project of a network, whole or not at all.
 
     The weights are compiled in, so that the folder may be moved. Besides hls4ml's files it holds `typed_graph/`,
@@ -57,6 +65,8 @@ def write_project(graph: TypedGraph, directory: Path, *, config: ProjectConfig |
         graph: The network.
         directory: Folder to write; an existing one is replaced.
         config: How to write it.
+        accumulator_widths: Bits of accumulators that wrap, by Dense node: a planted fault. By default every
+            accumulator has the width proven by the typed graph.
 
     Returns:
         The project.
@@ -65,7 +75,8 @@ def write_project(graph: TypedGraph, directory: Path, *, config: ProjectConfig |
         GraphError: hls4ml cannot hold the network; the message names the node or hls4ml's reason.
     """
     config = (config or ProjectConfig()).resolved(graph)
-    plan = plan_layers(graph)
+    widths = dict(accumulator_widths or {})
+    plan = plan_layers(graph, accumulator_widths=widths)
     register()
     name = f"hitfabric_{graph.name}"
     with atomic_directory(directory) as temporary:
@@ -88,8 +99,16 @@ def write_project(graph: TypedGraph, directory: Path, *, config: ProjectConfig |
             makefile.substitute(project=name, **VENDOR[config.backend]), encoding="utf-8"
         )
         graph.save(temporary / GRAPH_FOLDER)
-        write_manifest(temporary, name=name, graph=graph, config=config, traced=plan.traced)
-    return HlsProject(directory=directory, name=name, graph=graph, config=config, traced=plan.traced)
+        project = HlsProject(
+            directory=temporary,
+            name=name,
+            graph=graph,
+            config=config,
+            traced=plan.traced,
+            accumulator_widths=widths,
+        )
+        write_manifest(project)
+    return replace(project, directory=directory)
 
 
 def _model(plan: LayerPlan, directory: Path, *, name: str, config: ProjectConfig) -> Any:  # noqa: ANN401 - hls4ml is untyped

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hitfabric.core import DataError, GraphError
 from hitfabric.emulation import compare_executors, extreme_vectors, make_executor
 from hitfabric.emulation.csim import CSimExecutor
-from hitfabric.hls_projects import HlsProject, ProjectConfig, write_project
+from hitfabric.emulation.mutations import KINDS, Mutation, try_mutations
+from hitfabric.hls_projects import HlsProject, ProjectConfig, cached_project, write_project
 from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
 from support.hand_graph import hand_graph
 from support.random_graphs import graph_networks, random_inputs, row_networks
@@ -40,7 +41,7 @@ def dense(builder: GraphBuilder, name: str, source: str, width: int) -> str:
 
 
 def row_network() -> TypedGraph:
-    """Everything rows can have: a requantized input, an Add, a Concat of three, a value used twice, three outputs."""
+    """Everything rows can have: a requantized input, an Add, a Concat of three, a value used twice, four outputs."""
     builder = GraphBuilder()
     x = builder.input("double", shape=("R", 4), format=IN)  # a C++ keyword
     narrow = builder.requantize("narrow", x, format=FixedPoint(signed=True, width=4, integer=2, rounding="RND_CONV"))
@@ -50,6 +51,9 @@ def row_network() -> TypedGraph:
     result = dense(builder, "result", joined, 3)
     builder.output("logits", result)
     builder.output("again", result)
+    # Rounds at a position above the source's most significant bit.
+    coarse = FixedPoint(signed=True, width=4, integer=8, rounding="RND_CONV")
+    builder.output("coarse_output", builder.requantize("coarse", x, format=coarse))
     builder.output("middle", hidden)
     return TypedGraph.from_builder(builder, name="register")  # a C++ keyword
 
@@ -216,18 +220,38 @@ def test_project_in_the_users_cache_is_reused(monkeypatch: pytest.MonkeyPatch, t
     assert len(list((first.project.directory / "build").glob("*.so"))) == 1
 
 
-def _logits(directory: Path, seed: int) -> np.ndarray:
+@pytest.mark.slow
+def test_each_planted_fault_is_caught(tmp_path: Path) -> None:
+    def make(mutation: Mutation) -> CSimExecutor:
+        folder = tmp_path / mutation.kind.replace(" ", "-")
+        return CSimExecutor(mutation.graph, directory=folder, accumulator_widths=mutation.accumulator_widths)
+
+    graph = graph_network()
+    vectors = random_inputs(graph, seed=1, sizes={"N": 9, "E": 14})
+    results = try_mutations(graph, vectors, make=make)
+    assert [result.kind for result in results] == list(KINDS)
+    assert all(result.caught and result.executor == "csim" for result in results)
+
+
+def test_a_damaged_project_in_the_cache_is_written_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    project = cached_project(hand_graph())
+    (project.directory / "firmware" / "defines.h").write_text("// nothing")
+    assert HlsProject.load(cached_project(hand_graph()).directory) == project
+
+
+def _results(directory: Path, seed: int) -> np.ndarray:
     project = HlsProject.load(directory)
     executor = CSimExecutor(project.graph, project=project)
-    return executor.run(random_inputs(project.graph, seed=seed, sizes={"N": 9, "E": 14}))["logits"]
+    return executor.run(random_inputs(project.graph, seed=seed, sizes={"N": 4, "E": 6}))["result"]
 
 
 def test_several_processes_compile_and_load_at_once(tmp_path: Path) -> None:
-    project = write_project(graph_network(), tmp_path / "project")
+    project = write_project(hand_graph(), tmp_path / "project")
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        answers = pool.starmap(_logits, [(project.directory, 5)] * 2)
-    golden = make_executor("golden", project.graph).run(random_inputs(project.graph, seed=5, sizes={"N": 9, "E": 14}))
-    assert all(np.array_equal(answer, golden["logits"]) for answer in answers)
+        answers = pool.starmap(_results, [(project.directory, 5)] * 2)
+    golden = make_executor("golden", project.graph).run(random_inputs(project.graph, seed=5, sizes={"N": 4, "E": 6}))
+    assert all(np.array_equal(answer, golden["result"]) for answer in answers)
 
 
 @pytest.mark.parametrize("build", [row_network, graph_network])

@@ -1,0 +1,76 @@
+"""Projects in the user's cache, for executors made from a typed graph alone."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ..core import GraphError, ToolError
+from ..quantization import TypedGraph
+from .project import HlsProject, ProjectConfig
+from .writer import write_project
+
+ROOM = Path(__file__).parent
+
+
+def cached_project(
+    graph: TypedGraph, *, config: ProjectConfig | None = None, accumulator_widths: Mapping[str, int] | None = None
+) -> HlsProject:
+    """The project of a network in the user's cache; written where it is not there, or not whole.
+
+    Args:
+        graph: The network.
+        config: How to write it.
+        accumulator_widths: As `write_project` takes them.
+
+    Returns:
+        The project, in `$XDG_CACHE_HOME/hitfabric/projects` (or below `~/.cache`), named by everything it is made from.
+
+    Raises:
+        GraphError: hls4ml cannot hold the network.
+        ToolError: hls4ml is not installed.
+    """
+    config = (config or ProjectConfig()).resolved(graph)
+    made_from = [
+        graph.digest,
+        config.model_dump(mode="json"),
+        sorted((accumulator_widths or {}).items()),
+        _writer_digest(),
+    ]
+    key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hitfabric" / "projects"
+    place = cache / f"{graph.name}-{key}"
+    with _locked(cache / f".{place.name}.lock"):
+        if place.is_dir():
+            try:
+                return HlsProject.load(place)
+            except GraphError:
+                pass  # damaged since: a cache is written again
+        return write_project(graph, place, config=config, accumulator_widths=accumulator_widths)
+
+
+def _writer_digest() -> str:
+    """Hash of the code that writes projects, so that a new version does not find the projects of an old one."""
+    digest = hashlib.sha256()
+    for path in sorted(ROOM.rglob("*")):
+        if path.suffix in (".py", ".h", ".in"):
+            digest.update(path.read_bytes())
+    try:
+        digest.update(version("hls4ml").encode())
+    except PackageNotFoundError as error:
+        raise ToolError("hls4ml is not installed", remedy="run: pip install hls4ml==1.3.0") from error
+    return digest.hexdigest()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
