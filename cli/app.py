@@ -6,14 +6,13 @@ import sys
 from importlib.metadata import version
 from typing import Annotated
 
-import click
 import typer
 
 from . import commands
-from .errors import fail, run_guarded
+from .errors import USER_ERROR, fail, run_guarded
 
-HELP = """Charged-particle tracking on FPGA fabric: train quantized networks, build their firmware, prove it equal to what
-was trained bit for bit, serve it behind Triton, and track.
+HELP = """Charged-particle tracking on FPGA fabric: train quantized networks, build their firmware, prove it bit for bit
+equal to what was trained, serve it behind Triton, and track.
 
 Every command writes a run directory (--out) with a run.json that says what made it.
 Exit codes: 0 success, 1 validation found a mismatch, 2 an error you can act on, 130 interrupted."""
@@ -21,7 +20,6 @@ Exit codes: 0 success, 1 validation found a mismatch, 2 an error you can act on,
 app = typer.Typer(
     name="hitfabric",
     help=HELP,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -29,23 +27,23 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _global(
-    show_version: Annotated[
-        bool,
-        typer.Option(
-            "--version", is_eager=True, help="Print the version and exit.", callback=lambda value: _version(value)
-        ),
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-) -> None:
-    pass
-
-
-def _version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"hitfabric {version('hitfabric')}")
         raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _global(
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Print the version and exit.", callback=_show_version)
+    ] = False,
+    _debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(USER_ERROR)
 
 
 commands.register(app)
@@ -59,14 +57,8 @@ def main() -> None:
 def _run() -> int:
     try:
         code = app(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        # The message is the help itself.
-        error.show()
-        return 2
-    except click.ClickException as error:
+    except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "hitfabric"
-        return fail(f"{error.format_message()}; see {where} --help")
-    except click.exceptions.Exit as error:
-        return error.exit_code
+        return fail(f"{error.format_message().rstrip('.')}; see {where} --help")
     return code if isinstance(code, int) else 0

@@ -100,8 +100,8 @@ def build(
 ) -> None:
     """Write one hls4ml project per network.
 
-    Each project holds the C++ that synthesis reads, a self-checking test bench and a Makefile; the interaction network is
-    one project with edge gather and edge aggregate as layers.
+    Each project holds the C++ that synthesis reads, a self-checking test bench and a Makefile; the interaction network
+    is one project with edge gather and edge aggregate as layers.
     """
     from ..pipeline.build import BuildConfig, describe
     from ..pipeline.build import build as run

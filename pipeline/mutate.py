@@ -14,7 +14,7 @@ from .vectors import Arrays
 def mutate_network(graph: TypedGraph, batches: Sequence[Arrays], *, seed: int) -> list[MutationResult]:
     """Plant one fault of each kind, in the golden and in the native executor.
 
-    A narrowed accumulator is planted in the golden executor alone: in generated code no accumulator has a width of its own.
+    A narrowed accumulator is planted in the golden executor alone: generated code has no accumulator widths of its own.
 
     Args:
         graph: The network.

@@ -40,8 +40,8 @@ def network_scores(
         sample: What was scored, where it is not the evaluation's sample.
 
     Returns:
-        Counts, ROC curve thinned to some hundred points, histogram of logits; curve and histogram are None where there are
-        no true or no false edges.
+        Counts, ROC curve thinned to some hundred points, histogram of logits; curve and histogram are None where there
+        are no true or no false edges.
     """
     scores = np.concatenate([np.zeros(0, np.float32), *(item.scores for item in samples)])
     labels = np.concatenate([np.zeros(0, np.bool_), *(item.labels for item in samples)])
@@ -60,7 +60,7 @@ def network_scores(
 def _roc(scores: NDArray[np.float32], labels: NDArray[np.bool_]) -> RocCurve:
     false_rate, true_rate, thresholds = roc_curve(scores, labels)
     true, false = true_rate * labels.sum(), false_rate * (~labels).sum()
-    # Points are chosen evenly along both axes, so that neither end of the curve is coarse. The first point is at infinity.
+    # Points are even along both axes, so that neither end of the curve is coarse; the one at infinity is left out.
     place = false_rate + true_rate
     wanted = np.searchsorted(place[1:], np.linspace(0, 2, ROC_POINTS)) + 1
     chosen = np.unique(np.minimum(wanted, len(place) - 1))
