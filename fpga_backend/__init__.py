@@ -1,20 +1,25 @@
 """How the firmware is served: the chain, the Triton backend and its worker, model repository, server, clients."""
 
-from .build import build_backend
-from .chain import NETWORKS, Chain, ChainConfig, TrackingResult, save_chain
-from .client import (
-    DEFAULT_URL,
-    ENGINES,
-    DirectClient,
-    Engine,
-    InferenceClient,
-    TrackingClient,
-    TritonClient,
-    open_client,
-)
-from .repository import MODELS, write_repository
-from .server import Ports, TritonServer
-from .triton_install import find_triton
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .build import build_backend
+    from .chain import Chain, ChainConfig, TrackingResult, save_chain
+    from .client import (
+        DEFAULT_URL,
+        ENGINES,
+        DirectClient,
+        Engine,
+        InferenceClient,
+        TrackingClient,
+        TritonClient,
+        open_client,
+    )
+    from .names import MODELS, NETWORKS
+    from .repository import write_repository
+    from .server import Ports, TritonServer
+    from .triton_install import find_triton
 
 __all__ = [
     "DEFAULT_URL",
@@ -37,3 +42,24 @@ __all__ = [
     "save_chain",
     "write_repository",
 ]
+
+_MODULES = {
+    "build": ("build_backend",),
+    "chain": ("Chain", "ChainConfig", "TrackingResult", "save_chain"),
+    "client": (
+        *("DEFAULT_URL", "ENGINES", "DirectClient", "Engine", "InferenceClient", "TrackingClient", "TritonClient"),
+        "open_client",
+    ),
+    "names": ("MODELS", "NETWORKS"),
+    "repository": ("write_repository",),
+    "server": ("Ports", "TritonServer"),
+    "triton_install": ("find_triton",),
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the module holds
+    """Import on first use: a worker needs a fraction of the package, and every server start waits for its workers."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f".{module}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from ..core import cache_directory, compile_library, find_tool
-from .repository import BACKEND_NAME
+from .names import BACKEND_NAME
 
 SOURCE_DIRECTORY = Path(__file__).parent / "cpp"
 LIBRARY_NAME = f"libtriton_{BACKEND_NAME}.so"

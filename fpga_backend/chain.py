@@ -25,9 +25,7 @@ from ..detector import (
 )
 from ..emulation import Executor, make_executor
 from ..quantization import TypedGraph
-
-CONFIG_NAME = "chain.json"
-NETWORKS = ("embedding", "filter", "interaction_network")
+from .names import CHAIN_FILE, NETWORKS
 
 # Inputs and outputs each network must have; None is a width the chain does not depend on.
 INTERFACES: dict[str, dict[str, tuple[int | str | None, ...]]] = {
@@ -228,7 +226,7 @@ def save_chain(
     """
     check_interfaces(graphs)
     with atomic_directory(directory) as temporary:
-        (temporary / CONFIG_NAME).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (temporary / CHAIN_FILE).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
         for name in NETWORKS:
             graphs[name].save(temporary / name, provenance=(provenance or {}).get(name))
 
@@ -239,7 +237,7 @@ def load_config(directory: Path) -> ChainConfig:
     Raises:
         GraphError: It is missing or malformed.
     """
-    path = directory / CONFIG_NAME
+    path = directory / CHAIN_FILE
     remedy = "give a chain directory as written by hitfabric build"
     try:
         return ChainConfig.model_validate_json(path.read_text(encoding="utf-8"))

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import ConfigError, DataError, ServiceError
-from .chain import INTERFACES, NETWORKS, Chain
-from .repository import TRACKING
+from .chain import INTERFACES, Chain
+from .names import NETWORKS, TRACKING
 from .served import NetworkModel, ServedModel, TrackingModel
 from .signature import Arrays
 

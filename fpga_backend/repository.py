@@ -9,12 +9,10 @@ from pathlib import Path
 
 from ..core import ConfigError, atomic_directory
 from ..emulation import EXECUTORS
-from .chain import NETWORKS, check_interfaces, load_config, load_graphs
+from .chain import check_interfaces, load_config, load_graphs
+from .names import BACKEND_NAME, NETWORKS, TRACKING
 from .signature import Signature, Tensor, network_signature, tracking_signature
 
-BACKEND_NAME = "hitfabric"
-TRACKING = "tracking"
-MODELS = (*NETWORKS, TRACKING)
 VERSION_DIRECTORY = "1"
 MODEL_DIRECTORY = "model"
 

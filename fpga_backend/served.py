@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..emulation import Executor, make_executor
 from ..quantization import TypedGraph
-from .chain import CONFIG_NAME, Chain
+from .names import CHAIN_FILE
 from .signature import Arrays, Signature, network_signature, tracking_signature
+
+if TYPE_CHECKING:
+    from .chain import Chain
 
 
 class ServedModel(Protocol):
@@ -73,6 +76,8 @@ def load_model(directory: Path, device: str) -> ServedModel:
         ConfigError: Unknown device.
         ToolError: The device's compiler is missing or failed.
     """
-    if (directory / CONFIG_NAME).exists():
+    if (directory / CHAIN_FILE).exists():
+        from .chain import Chain  # brings SciPy, which the workers of single networks do without
+
         return TrackingModel(chain=Chain.load(directory, device))
     return NetworkModel(executor=make_executor(device, TypedGraph.load(directory)))

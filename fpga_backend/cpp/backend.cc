@@ -55,6 +55,12 @@ TRITONSERVER_Error* TRITONBACKEND_Initialize(TRITONBACKEND_Backend* backend) {
   });
 }
 
+TRITONSERVER_Error* TRITONBACKEND_GetBackendAttribute(TRITONBACKEND_Backend*,
+                                                      TRITONBACKEND_BackendAttribute* attribute) {
+  // Loading an instance is mostly waiting for its worker to start.
+  return TRITONBACKEND_BackendAttributeSetParallelModelInstanceLoading(attribute, true);
+}
+
 TRITONSERVER_Error* TRITONBACKEND_Finalize(TRITONBACKEND_Backend* backend) {
   return Destroy<Backend>(TRITONBACKEND_BackendState, backend);
 }

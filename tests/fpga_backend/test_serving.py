@@ -73,7 +73,7 @@ def test_rows_through_the_server_equal_rows_in_process(
         assert np.array_equal(served[output], array)
 
 
-@pytest.mark.parametrize("sizes", [(1, 0), (1, 1), (64, 128), (3000, 9000)])
+@pytest.mark.parametrize("sizes", [(0, 0), (1, 0), (1, 1), (64, 128), (3000, 9000)])
 def test_graphs_through_the_server_equal_graphs_in_process(
     client: TritonClient, direct: DirectClient, sizes: tuple[int, int]
 ) -> None:
