@@ -11,6 +11,7 @@ from .radius import radius_graph
 from .sectors import GraphPart, Sectors, pack_components, phi_sectors
 from .simulation import SimulationConfig, SimulationResult, simulate
 from .track_builder import NO_TRACK, connected_components
+from .track_fit import track_pt
 from .truth import inside_out, label_edges, truth_edges
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "read_graph",
     "read_graphs",
     "simulate",
+    "track_pt",
     "truth_edges",
     "write_event",
     "write_graph",

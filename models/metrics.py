@@ -15,7 +15,7 @@ from pydantic import Field
 from scipy.stats import beta, rankdata
 
 from ..core import DataError, StrictModel
-from ..detector import NO_TRACK, Event
+from ..detector import NO_TRACK, Event, track_pt
 
 Floats = NDArray[np.float64]
 DEFAULT_PT_BINS = (0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 50.0)
@@ -49,8 +49,8 @@ def roc_curve(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> tuple[
         labels: bool [E], True for signal.
 
     Returns:
-        False positive rate, true positive rate, threshold (accepted: score >= threshold), from (0, 0, inf) on; one point
-        per distinct score. Rates are NaN where there is no background (no signal).
+        False positive rate, true positive rate, threshold (accepted: score >= threshold), from (0, 0, inf) on; one
+        point per distinct score. Rates are NaN where there is no background (no signal).
     """
     order = np.argsort(-scores, kind="stable")
     ordered, truth = scores[order].astype(np.float64), labels[order]
@@ -145,9 +145,11 @@ class TrackMatching:
         pt: float64 [reconstructable particles], GeV.
         eta: float64 [reconstructable particles].
         found: bool [reconstructable particles], matched by at least one track.
+        matches: int64 [reconstructable particles], tracks matched to it.
         tracks: Number of reconstructed tracks.
         matched: Tracks matched to any particle.
         matched_reconstructable: Tracks matched to a reconstructable particle.
+        track_pt: float64 [tracks], transverse momentum of a circle fitted to a track's hits, GeV.
         track_eta: float64 [tracks], mean pseudorapidity of a track's hits.
         track_matched: bool [tracks].
     """
@@ -155,9 +157,11 @@ class TrackMatching:
     pt: Floats
     eta: Floats
     found: NDArray[np.bool_]
+    matches: NDArray[np.int64]
     tracks: int
     matched: int
     matched_reconstructable: int
+    track_pt: Floats
     track_eta: Floats
     track_matched: NDArray[np.bool_]
 
@@ -184,6 +188,22 @@ class TrackMatching:
     def efficiency_in_eta(self, edges: Sequence[float] = DEFAULT_ETA_BINS) -> list[EfficiencyBin]:
         """Efficiency in bins of the particle's pseudorapidity."""
         return _bins(self.eta, self.found, edges)
+
+    def fakes_in_pt(self, edges: Sequence[float] = DEFAULT_PT_BINS) -> list[EfficiencyBin]:
+        """Fake rate in bins of a track's fitted transverse momentum, GeV."""
+        return _bins(self.track_pt, ~self.track_matched, edges)
+
+    def duplicates_in_pt(self, edges: Sequence[float] = DEFAULT_PT_BINS) -> list[EfficiencyBin]:
+        """Further tracks per particle found, in bins of the particle's transverse momentum, GeV."""
+        return self._duplicates(self.pt, edges)
+
+    def duplicates_in_eta(self, edges: Sequence[float] = DEFAULT_ETA_BINS) -> list[EfficiencyBin]:
+        """Further tracks per particle found, in bins of the particle's pseudorapidity."""
+        return self._duplicates(self.eta, edges)
+
+    def _duplicates(self, values: Floats, edges: Sequence[float]) -> list[EfficiencyBin]:
+        found = values[self.found]
+        return _bins(found, np.ones(len(found), dtype=bool), edges, weights=(self.matches[self.found] - 1))
 
     def fakes_in_eta(self, edges: Sequence[float] = DEFAULT_ETA_BINS) -> list[EfficiencyBin]:
         """Fake rate in bins of the mean pseudorapidity of a track's hits."""
@@ -237,9 +257,11 @@ def match_tracks(event: Event, labels: NDArray[np.int64], *, fiducial: Fiducial 
         pt=event.particles.pt[target].astype(np.float64),
         eta=event.particles.eta[target].astype(np.float64),
         found=found[target],
+        matches=np.bincount(matched_rows, minlength=len(event.particles))[target],
         tracks=int(counted.sum()),
         matched=len(matched_rows),
         matched_reconstructable=int(target[matched_rows].sum()),
+        track_pt=track_pt(event.take(np.flatnonzero(on_track)), track, tracks=len(lengths))[counted],
         track_eta=(eta_sums / np.maximum(lengths, 1))[counted],
         track_matched=matched[counted],
     )
@@ -256,9 +278,11 @@ def combine(outcomes: Iterable[TrackMatching]) -> TrackMatching:
         pt=joined("pt", np.float64),
         eta=joined("eta", np.float64),
         found=joined("found", np.bool_),
+        matches=joined("matches", np.int64),
         tracks=sum(part.tracks for part in parts),
         matched=sum(part.matched for part in parts),
         matched_reconstructable=sum(part.matched_reconstructable for part in parts),
+        track_pt=joined("track_pt", np.float64),
         track_eta=joined("track_eta", np.float64),
         track_matched=joined("track_matched", np.bool_),
     )
@@ -289,9 +313,11 @@ def _majority(
     return best, shared
 
 
-def _bins(values: Floats, passed: NDArray[np.bool_], edges: Sequence[float]) -> list[EfficiencyBin]:
+def _bins(
+    values: Floats, passed: NDArray[np.bool_], edges: Sequence[float], weights: NDArray[np.int64] | None = None
+) -> list[EfficiencyBin]:
     total, _ = np.histogram(values, bins=edges)
-    found, _ = np.histogram(values[passed], bins=edges)
+    found, _ = np.histogram(values[passed], bins=edges, weights=None if weights is None else weights[passed])
     return [
         EfficiencyBin(low=float(edges[i]), high=float(edges[i + 1]), found=int(found[i]), total=int(total[i]))
         for i in range(len(edges) - 1)

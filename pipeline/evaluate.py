@@ -198,8 +198,16 @@ def _tracks(matching: TrackMatching, cuts: Fiducial) -> TrackPerformance:
         efficiency=Ratio(passed=unique, total=len(matching.found)),
         fake_rate=Ratio(passed=matching.tracks - matching.matched, total=matching.tracks),
         duplicate_rate=Ratio(passed=matching.matched_reconstructable - unique, total=unique),
-        pt=BinnedTracks(efficiency=_binned(matching.efficiency_in_pt())),
-        eta=BinnedTracks(efficiency=_binned(matching.efficiency_in_eta()), fake_rate=_binned(matching.fakes_in_eta())),
+        pt=BinnedTracks(
+            efficiency=_binned(matching.efficiency_in_pt()),
+            fake_rate=_binned(matching.fakes_in_pt()),
+            duplicate_rate=_binned(matching.duplicates_in_pt()),
+        ),
+        eta=BinnedTracks(
+            efficiency=_binned(matching.efficiency_in_eta()),
+            fake_rate=_binned(matching.fakes_in_eta()),
+            duplicate_rate=_binned(matching.duplicates_in_eta()),
+        ),
     )
 
 
