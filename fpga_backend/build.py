@@ -12,8 +12,7 @@ from .names import BACKEND_NAME
 SOURCE_DIRECTORY = Path(__file__).parent / "cpp"
 LIBRARY_NAME = f"libtriton_{BACKEND_NAME}.so"
 PURPOSE = "compile the Triton backend"
-WARNINGS = ("-Wall", "-Wextra", "-Werror")
-FLAGS = ("-O2", "-pthread", "-fvisibility=hidden", *WARNINGS)
+FLAGS = ("-O2", "-pthread", "-fvisibility=hidden")
 
 
 def build_backend() -> Path:

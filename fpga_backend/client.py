@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from .signature import Arrays
 Engine = Literal["direct", "triton"]
 ENGINES: tuple[Engine, ...] = ("direct", "triton")
 DEFAULT_URL = "127.0.0.1:8001"
+REQUEST_ID = re.compile(r"^\[request id: [^]]*\] ")
 BATCHED_NETWORKS = ("embedding", "filter")
 
 TensorMetadata = Mapping[str, tuple[str, tuple[int, ...]]]
@@ -176,7 +178,7 @@ class TritonClient:
         try:
             return call()
         except InferenceServerException as error:
-            status, reason = str(error.status()), " ".join(str(error.message()).split())
+            status, reason = str(error.status()), REQUEST_ID.sub("", " ".join(str(error.message()).split()))
             if status.endswith("INVALID_ARGUMENT"):
                 raise DataError(f"{doing}: {reason}", remedy="correct the tensor named") from error
             if not self._is_live():

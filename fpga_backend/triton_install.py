@@ -49,7 +49,7 @@ def find_triton(*, install: bool = True) -> Path:
     if executable.is_file():
         return executable
     if not install:
-        raise ToolError("tritonserver is not installed", remedy="run: hitfabric serve --install")
+        raise ToolError("tritonserver is not installed", remedy="run: make setup")
     target = cache_directory() / ENTRY
     target.parent.mkdir(parents=True, exist_ok=True)
     with (target.parent / f".{ENTRY}.lock").open("w") as lock:

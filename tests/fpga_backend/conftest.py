@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hitfabric.fpga_backend import Chain, ChainConfig, TritonServer, save_chain, write_repository
-from hitfabric.fpga_backend.build import SOURCE_DIRECTORY, WARNINGS
+from hitfabric.fpga_backend.build import SOURCE_DIRECTORY
 from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
 
 ACTIVATION = FixedPoint(signed=True, width=10, integer=3)
@@ -120,7 +120,16 @@ def check_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., sub
         SOURCE_DIRECTORY / "json.cc",
         SOURCE_DIRECTORY / "signature.cc",
     ]
-    options = ["-std=c++17", "-O1", "-D_GLIBCXX_ASSERTIONS", "-fsanitize=undefined", "-fno-sanitize-recover", *WARNINGS]
+    options = [
+        "-std=c++17",
+        "-O1",
+        "-D_GLIBCXX_ASSERTIONS",
+        "-fsanitize=undefined",
+        "-fno-sanitize-recover",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+    ]
     command = ["g++", *options, f"-I{SOURCE_DIRECTORY}", "-o", str(program), *map(str, sources)]
     subprocess.run(command, check=True, timeout=300)
 

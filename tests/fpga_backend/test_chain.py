@@ -100,6 +100,18 @@ def test_static_sizes_give_the_same_tracks(chain: Chain, make_hits: MakeHits) ->
     assert np.array_equal(result.labels, reference.labels)
 
 
+@pytest.mark.slow
+def test_the_c_simulation_gives_the_same_tracks(chain: Chain, chain_directory: Path, make_hits: MakeHits) -> None:
+    pytest.importorskip("hls4ml")
+    narrow = chain.config.model_copy(update={"radius": 0.05})
+    simulated = replace(Chain.load(chain_directory, "csim"), config=narrow)
+    features = make_hits(300, seed=6)
+    result, reference = simulated.track(features), replace(chain, config=narrow).track(features)
+    assert len(result.scores) > 64
+    assert np.array_equal(result.scores, reference.scores)
+    assert np.array_equal(result.labels, reference.labels)
+
+
 @pytest.mark.parametrize("hits", [0, 1, 2])
 def test_tiny_events(chain: Chain, make_hits: MakeHits, hits: int) -> None:
     result = chain.track(make_hits(hits))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from hitfabric.core import DataError
 from hitfabric.fpga_backend import wire
-from hitfabric.fpga_backend.build import SOURCE_DIRECTORY
+from hitfabric.fpga_backend.build import SOURCE_DIRECTORY, sources
 from hitfabric.fpga_backend.signature import Signature, network_signature, tracking_signature
 from hitfabric.quantization import TypedGraph
 
@@ -178,6 +178,12 @@ def test_a_malformed_signature_is_refused(
     done = check_program("request", str(path), str(tmp_path / "frame"))
     assert done.returncode != 0
     assert reason in done.stdout + done.stderr
+
+
+def test_cpp_compiles_without_warnings() -> None:
+    strict = ["-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Wshadow", "-Werror"]
+    done = subprocess.run(["g++", *strict, *map(str, sources())], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_cpp_is_formatted() -> None:
