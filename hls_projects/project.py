@@ -29,7 +29,8 @@ class ProjectConfig(StrictModel):
             None takes io_stream for graph networks and io_parallel for networks of rows.
         part: FPGA part.
         clock_period: Target clock period, ns.
-        reuse_factor: Multiplications per multiplier; also the initiation interval.
+        reuse_factor: Multiplications per multiplier; also the initiation interval. The Resource strategy takes the
+            nearest factor that each layer allows.
         strategy: hls4ml's strategy for dense layers.
     """
 

@@ -130,16 +130,31 @@ def _model(plan: LayerPlan, directory: Path, *, name: str, config: ProjectConfig
         # hls4ml insists on a default precision; every layer below states its own.
         "Model": {"Precision": "ap_fixed<16,6>", "ReuseFactor": config.reuse_factor, "Strategy": config.strategy},
         "LayerName": {
-            layer: {
-                "Precision": precisions,
-                "ReuseFactor": config.reuse_factor,
+            layer["name"]: {
+                "Precision": plan.precisions[layer["name"]],
+                "ReuseFactor": _reuse_factor(layer, config),
                 "Strategy": config.strategy,
-                "Trace": layer in traced,
+                "Trace": layer["name"] in traced,
             }
-            for layer, precisions in plan.precisions.items()
+            for layer in plan.layers
         },
     }
     return ModelGraph.from_layer_list(settings, plan.layers, inputs=plan.inputs, outputs=plan.outputs)
+
+
+def _reuse_factor(layer: dict[str, Any], config: ProjectConfig) -> int:
+    """The reuse factor that a layer allows, nearest to the one configured.
+
+    The Resource kernels compute wrong sums for others. hls4ml corrects a dense layer's, and takes the configured one
+    back once it has turned a dense layer of nodes or edges into a convolution.
+    """
+    from hls4ml.backends import get_backend
+
+    if config.strategy != "Resource" or layer["class_name"] != "Dense":
+        return config.reuse_factor
+    backend = get_backend(config.backend)
+    allowed = backend.get_valid_reuse_factors(layer["n_in"], layer["n_out"])
+    return int(backend.get_closest_reuse_factor(allowed, config.reuse_factor))
 
 
 def _quietly(work: Any, *, graph: TypedGraph) -> tuple[Any, str]:  # noqa: ANN401 - hls4ml is untyped

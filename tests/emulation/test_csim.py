@@ -151,7 +151,8 @@ def test_random_graph_networks(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "config", [{"backend": "Vivado"}, {"io_type": "io_stream"}, {"strategy": "Resource", "reuse_factor": 4}]
+    "config",
+    [{"backend": "Vivado"}, {"io_type": "io_stream"}, {"strategy": "Resource", "reuse_factor": 4}, {"reuse_factor": 3}],
 )
 def test_other_configurations(config: dict[str, str], tmp_path: Path) -> None:
     for graph in (row_network(), graph_network()):
