@@ -174,6 +174,7 @@ def test_a_worker_killed_while_idle_costs_nothing(
     (victim,) = workers(server.pid)["filter"]
     restarts = _metric(server, "hitfabric_worker_restarts_total", "filter")
     os.kill(victim, signal.SIGKILL)
+    assert eventually(lambda: not alive(victim))
     assert np.array_equal(client.infer("filter", inputs)["logits"], direct.infer("filter", inputs)["logits"])
     assert workers(server.pid)["filter"] != [victim]
     assert _metric(server, "hitfabric_worker_restarts_total", "filter") == restarts + 1
