@@ -222,17 +222,17 @@ def choose_interaction_threshold(
 
 
 def _edge_metrics(tables: Sequence[PairTable], graphs: Sequence[CandidateGraph]) -> dict[str, float]:
+    """Efficiency and purity of true edges, consecutive hits of signal particles, after each stage."""
     hits = sum(len(table.source.features) for table in tables)
     true_edges = sum(len(table.source.signal) for table in tables)
-    labels = np.concatenate([table.labels for table in tables])
-    kept = np.concatenate([item.graph.labels for item in graphs])
-    found, found_purity = edge_efficiency_purity(np.ones_like(labels), labels, true_edges=true_edges)
-    passed, passed_purity = edge_efficiency_purity(np.ones_like(kept), kept, true_edges=true_edges)
-    return {
-        "radius_graph_efficiency": found,
-        "radius_graph_purity": found_purity,
-        "radius_graph_edges_per_hit": len(labels) / hits,
-        "filter_efficiency": passed,
-        "filter_purity": passed_purity,
-        "filter_edges_per_hit": len(kept) / hits,
+    stages = {
+        "radius_graph": [table.source.labels(table.edge_index) for table in tables],
+        "filter": [item.source.labels(item.hits[item.graph.edge_index]) for item in graphs],
     }
+    metrics: dict[str, float] = {}
+    for stage, labels in stages.items():
+        found = np.concatenate(labels)
+        efficiency, purity = edge_efficiency_purity(np.ones_like(found), found, true_edges=true_edges)
+        metrics |= {f"{stage}_efficiency": efficiency, f"{stage}_purity": purity}
+        metrics[f"{stage}_edges_per_hit"] = len(found) / hits
+    return metrics

@@ -24,8 +24,8 @@ class ScheduleConfig(StrictModel):
         steps: Optimiser steps per epoch.
         learning_rate: Peak learning rate of the float phase (Adam, one cosine cycle).
         quantized_learning_rate: Peak learning rate of the quantized phase.
-        seconds: Time limit. A phase ends after the epoch in which its half of it is used up. A run that is cut short says
-            so; only a run that is not is reproducible.
+        seconds: Time limit. A phase ends after the epoch in which its half of it is used up. A run that is cut short
+            says so; only a run that is not is reproducible.
     """
 
     float_epochs: Annotated[int, Field(ge=0)] = 4
@@ -43,8 +43,8 @@ class DataConfig(StrictModel):
         events: Training events, from the first of the directory on; None takes all but the validation events.
         validation_events: Events after those, on which epochs are compared and radius and thresholds are chosen.
         volumes: Detector volumes whose hits are used; None takes all.
-        signal_min_pt: Edges of particles above this transverse momentum (GeV) are signal.
-        ignored_min_pt: Edges within one particle above this (GeV) that are not signal are not background either.
+        signal_min_pt: Edges within one particle above this transverse momentum (GeV) are signal.
+        ignored_min_pt: Edges within one particle between this (GeV) and `signal_min_pt` are neither signal nor background.
     """
 
     events: Count | None = 6

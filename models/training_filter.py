@@ -29,8 +29,8 @@ class PairTable:
         source: The event.
         edge_index: int64 [E, 2] edges of the radius graph.
         inputs: float32 [E, 12] inputs of the filter.
-        labels: bool [E], signal edges.
-        used: bool [E], edges that count in losses and metrics.
+        labels: bool [E], edges to keep.
+        used: bool [E], edges that count in losses.
     """
 
     source: TrainingEvent
@@ -51,8 +51,8 @@ def make_pairs(embedding: EmbeddingNetwork, events: Sequence[TrainingEvent], rad
                 source=event,
                 edge_index=edge_index,
                 inputs=pair_features(event.features, edge_index),
-                labels=event.labels(edge_index),
-                used=event.used(edge_index),
+                labels=event.targets(edge_index),
+                used=event.learned(edge_index),
             )
         )
     return tables
