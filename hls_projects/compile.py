@@ -11,8 +11,8 @@ from ..core import ToolError, atomic_file, find_tool
 from .project import ENTRY_FILE, MANIFEST, HlsProject
 
 # -O2 compiles up to 40 % longer and runs no faster (interaction network: 5.6 s and 6.8 ms a graph with -O1, 7.7 s and
-# 8.1 ms with -O2). -fno-gnu-unique keeps two
-# loaded projects from sharing template statics; hidden visibility keeps their equally named functions apart.
+# 8.1 ms with -O2). -fno-gnu-unique keeps two loaded projects from sharing template statics; hidden visibility keeps
+# their equally named functions apart.
 # -DNDEBUG: ap_types asserts on a rounding position above the source's most significant bit before it handles that case.
 FLAGS = ("-O1", "-DNDEBUG", "-std=c++17", "-w", "-fPIC", "-shared", "-fno-gnu-unique", "-fvisibility=hidden")
 TIMEOUT_SECONDS = 1800
