@@ -47,7 +47,9 @@ class EdgeAggregate(nn.Module):
     def __init__(self, column: Literal[0, 1] = 1, mode: Literal["sum", "max"] = "sum") -> None:
         super().__init__()
         if column not in (0, 1) or mode not in ("sum", "max"):
-            raise ContractError(f"aggregate at column {column!r} by {mode!r}", remedy="use column 0 or 1, mode sum or max")
+            raise ContractError(
+                f"aggregate at column {column!r} by {mode!r}", remedy="use column 0 or 1, mode sum or max"
+            )
         self.column: Literal[0, 1] = column
         self.mode: Literal["sum", "max"] = mode
 
