@@ -28,6 +28,7 @@ from .compare_engines import EngineComparison, compare_engines
 from .evaluate import EvaluateConfig, EvaluateResult, evaluate
 from .extras import require_extra
 from .layout import EVENTS, LABELS, PROJECTS, Device
+from .mutate import Mutant
 from .report import ReportConfig, report
 from .simulate import SimulateConfig, simulate
 from .train import SectorTraining, TrainConfig, train
@@ -50,7 +51,7 @@ class DemoConfig(StrictModel):
         edges: Edges to compare.
         graph_count: Graphs to compare.
         device: Executor that tracks and serves.
-        mutate: Plant faults and check that each is caught.
+        mutate_executors: Executors in which faults are planted, each to be caught; none plants no faults.
     """
 
     out: Path = Path("runs/demo")
@@ -65,7 +66,7 @@ class DemoConfig(StrictModel):
     edges: int = Field(default=20_000, ge=1)
     graph_count: int = Field(default=200, ge=1)
     device: Device = "native"
-    mutate: bool = True
+    mutate_executors: tuple[Mutant, ...] = ("golden", "native")
 
 
 def quick_config() -> dict[str, object]:
@@ -154,7 +155,8 @@ def demo(config: DemoConfig) -> DemoResult:
                 hits=config.hits,
                 edges=config.edges,
                 graph_count=config.graph_count,
-                mutate=config.mutate,
+                mutate=bool(config.mutate_executors),
+                mutate_executors=config.mutate_executors,
                 seed=config.chain.seed,
             )
         )

@@ -19,7 +19,7 @@ from ..reports import records
 from .build import load_networks
 from .extras import require_extra
 from .layout import PROJECTS, SECTOR_NETWORK, Model, find_model
-from .mutate import mutate_network
+from .mutate import Mutant, mutate_network
 from .samples import read_chain_events
 from .vectors import Arrays, event_vectors, sector_vectors
 
@@ -45,6 +45,7 @@ class ValidateConfig(StrictModel):
         graph_count: Graphs of real events to compare.
         whole_events: Also compare Brevitas and native on the graph of one whole event, beyond the firmware's maxima.
         mutate: Plant faults and check that each is caught.
+        mutate_executors: Executors that get the faults; each fault in `csim` takes a compilation.
         seed: Seed of random vectors and of the choice of rows.
     """
 
@@ -60,6 +61,7 @@ class ValidateConfig(StrictModel):
     graph_count: int = Field(default=200, ge=1)
     whole_events: bool = True
     mutate: bool = False
+    mutate_executors: tuple[Mutant, ...] = ("golden", "native", "csim")
     seed: int = 0
 
 
@@ -113,7 +115,8 @@ def validate(config: ValidateConfig) -> ValidateResult:
             dynamic = [other for other in others if other.name != "csim"]
             rungs = merge(rungs, compare(graph, dynamic, vectors["whole"]))
         if config.mutate:
-            faults[name] = mutate_network(graph, vectors.get(name) or list(extreme_vectors(graph)), seed=config.seed)
+            given = vectors.get(name) or list(extreme_vectors(graph, seed=config.seed))
+            faults[name] = mutate_network(graph, given, executors=config.mutate_executors, seed=config.seed)
     result = ValidateResult(ladder=Ladder(rungs=rungs), mutations=faults, sample=sample)
     _write(config, model, result)
     return result
@@ -214,7 +217,7 @@ def _write(config: ValidateConfig, model: Model, result: ValidateResult) -> None
 def _row(rung: Rung) -> records.LadderRow:
     first = None
     if rung.first is not None:
-        first = records.FirstMismatch(index=rung.first.index, expected=rung.first.expected, found=rung.first.found)
+        first = records.FirstMismatch(**asdict(rung.first))
     values = {key: value for key, value in asdict(rung).items() if key != "first"}
     return records.LadderRow(**values, first=first)
 
