@@ -3,7 +3,7 @@
     hitfabric serve                                   # in another terminal
     python examples/plain_tritonclient.py event000009030-hits.csv.gz [--url 127.0.0.1:8001]
 
-The wire contract: `FEATURES` FP32 [hits, 3] (r in mm, phi in rad, z in mm) gives `LABELS` INT64 [hits], -1 for no track.
+The contract: `FEATURES` FP32 [hits, 3] (r in mm, phi in rad, z in mm) gives `LABELS` INT64 [hits], -1 for no track.
 """
 
 from __future__ import annotations
