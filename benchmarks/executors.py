@@ -16,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hitfabric.emulation import make_executor
-from hitfabric.models.zoo import zoo_path
-from hitfabric.quantization import Dense, Requantize, TypedGraph
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from torch import nn
+
+from hitfabric.emulation import make_executor
+from hitfabric.models.zoo import zoo_path
+from hitfabric.quantization import Dense, Requantize, TypedGraph
 
 ROWS = (1, 1_000, 100_000)
 SLOWEST_SECONDS = 20.0

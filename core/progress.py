@@ -7,9 +7,6 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
 Item = TypeVar("Item")
 LOG_INTERVAL_SECONDS = 10.0
 
@@ -28,10 +25,17 @@ def progress(iterable: Iterable[Item], *, description: str, total: int | None = 
     """
     if total is None and isinstance(iterable, Sized):
         total = len(iterable)
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if sys.stderr.isatty():
+        yield from _bar(iterable, description=description, total=total)
+    else:
         yield from _log_lines(iterable, description=description, total=total)
-        return
+
+
+def _bar(iterable: Iterable[Item], *, description: str, total: int | None) -> Iterator[Item]:
+    # Imported here: a serving worker shows no bar and should not wait for it.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -39,7 +43,7 @@ def progress(iterable: Iterable[Item], *, description: str, total: int | None = 
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=Console(stderr=True)) as bar:
         yield from bar.track(iterable, total=total, description=description)
 
 
