@@ -1,0 +1,85 @@
+"""Help, version, and errors of usage."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+COMMANDS = ("simulate", "train", "build", "validate", "serve", "track", "evaluate", "report", "demo")
+OPTIONS = {
+    "simulate": ("--events", "--pile-up", "--seed", "--generator", "--out"),
+    "train": ("--events", "--graphs", "--out", "--seed", "--config", "--set"),
+    "build": ("--model", "--out", "--compile", "--config"),
+    "validate": ("--model", "--events", "--graphs", "--projects", "--mutate", "--json"),
+    "serve": ("--model", "--device", "--instances", "--grpc-port", "--http-port", "--metrics-port"),
+    "track": ("--events", "--engine", "--url", "--model", "--limit", "--out"),
+    "evaluate": ("--events", "--model", "--labels", "--limit", "--json"),
+    "report": ("RUN",),
+    "demo": ("--events", "--graphs", "--quick", "--out", "--config"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_every_option(run, command: str) -> None:  # noqa: ANN001 - fixture
+    outcome = run(command, "--help")
+    assert outcome.code == 0
+    for option in OPTIONS[command]:
+        assert option in outcome.out
+    assert len(outcome.out.split()) > 40, "help says what the command does"
+
+
+def test_help_lists_every_command(run) -> None:  # noqa: ANN001
+    outcome = run("--help")
+    assert outcome.code == 0
+    assert all(command in outcome.out for command in COMMANDS)
+
+
+def test_no_command_gives_help(run) -> None:  # noqa: ANN001
+    outcome = run()
+    assert outcome.code == 2
+    assert "Usage" in outcome.out
+
+
+def test_version(run) -> None:  # noqa: ANN001
+    outcome = run("--version")
+    assert (outcome.code, outcome.out) == (0, "hitfabric 0.1.0\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("nonsense",), "nonsense"),
+        (("track", "--bogus"), "--bogus"),
+        (("simulate", "--events", "many"), "--events"),
+        (("report",), "RUN"),
+        (("track", "--events", ".", "--limit", "0"), "--limit"),
+    ],
+)
+def test_wrong_usage_is_one_line(run, arguments: tuple[str, ...], named: str) -> None:  # noqa: ANN001
+    assert named in run(*arguments).error
+
+
+BLOCKED = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "brevitas", "hls4ml", "tritonclient", "chromo", "acts", "scipy"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+from hitfabric.cli import main
+sys.argv = ["hitfabric", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.parametrize("command", ["train", "serve"])
+def test_help_works_without_extras(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED, command, "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--out" in done.stdout
