@@ -1,0 +1,60 @@
+"""Shipped weights: complete, small, described, and as good as their cards say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hitfabric.core import ConfigError
+from hitfabric.detector import PIXEL_VOLUMES, read_events, read_graphs
+from hitfabric.emulation import make_executor
+from hitfabric.fpga_backend.chain import Chain
+from hitfabric.models import zoo_names, zoo_path
+from hitfabric.models.metrics import combine, match_tracks, roc_auc
+from hitfabric.quantization import TypedGraph
+
+
+def test_every_shipped_network_is_described_and_small() -> None:
+    assert zoo_names() == ("event-pixel", "sector-in-8")
+    files = [path for name in zoo_names() for path in zoo_path(name).rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 1_000_000
+    for name in zoo_names():
+        assert (zoo_path(name) / "README.md").read_text(encoding="utf-8").startswith(f"# {name}\n")
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="choose one of event-pixel, sector-in-8"):
+        zoo_path("../zoo")
+
+
+def test_the_shipped_chain_tracks_hits() -> None:
+    chain = Chain.load(zoo_path("event-pixel"), "golden")
+    assert chain.config.volumes == PIXEL_VOLUMES
+    # Four straight tracks from the origin through the barrel layers.
+    phi = np.repeat([0.1, 1.3, 2.5, -1.0], 4) + np.tile([0.0, 1e-4, 2e-4, 3e-4], 4)
+    radius = np.tile([32.0, 72.0, 116.0, 172.0], 4)
+    features = np.stack([radius, phi, radius * 0.3], axis=1).astype(np.float32)
+    labels = chain.track(features).labels.reshape(4, 4)
+    assert (labels == labels[:, :1]).all() and sorted(labels[:, 0].tolist()) == [0, 1, 2, 3]
+
+
+def test_the_sector_network_does_what_its_card_says(shared_data: Path) -> None:
+    executor = make_executor("golden", TypedGraph.load(zoo_path("sector-in-8")))
+    samples = [sample for sample in read_graphs(shared_data / "trackml_graphs" / "plus_2GeV")][-20:]
+    scores = [
+        executor.run({"nodes": item.nodes, "edges": item.edges, "edge_index": item.edge_index})["logits"][:, 0]
+        for item in samples
+    ]
+    assert roc_auc(np.concatenate(scores), np.concatenate([item.labels for item in samples])) > 0.9985
+
+
+@pytest.mark.slow
+def test_the_chain_does_what_its_card_says(shared_data: Path) -> None:
+    chain = Chain.load(zoo_path("event-pixel"))
+    outcomes = []
+    for event in read_events(shared_data / "acts_ttbar_pu200", names=["event000009030", "event000009031"]):
+        selected = event.select(volumes=PIXEL_VOLUMES)
+        outcomes.append(match_tracks(selected, chain.track(selected.features()).labels))
+    matching = combine(outcomes)
+    assert matching.efficiency > 0.85 and matching.fake_rate < 0.06
