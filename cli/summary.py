@@ -25,13 +25,8 @@ def print_ladder(result: ValidateResult) -> None:
         for executor, count in executors.items()
     ]
     print_table("bit accuracy against golden", ("network", "executor", "integers compared", "mismatches"), rows)
-    faults = [
-        (network, item.executor, item.kind, "caught" if item.caught else "NOT CAUGHT", item.node)
-        for network, items in result.mutations.items()
-        for item in items
-    ]
-    if faults:
-        print_table("planted faults", ("network", "executor", "fault", "outcome", "first seen at"), faults)
+    if result.mutations:
+        print_table("planted faults: first caught at", *_faults(result))
     typer.echo(f"compared on {result.sample}")
 
 
@@ -60,3 +55,17 @@ def print_demo(result: DemoResult) -> None:
     figures["seconds"] = ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in summary.seconds.items())
     print_pairs("summary", figures)
     typer.echo(f"report: {result.page}")
+
+
+def _faults(result: ValidateResult) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows: one row per network and kind of fault, one column per executor."""
+    items = [(network, item) for network, results in result.mutations.items() for item in results]
+    executors = list(dict.fromkeys(item.executor for _, item in items))
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for network, item in items:
+        outcome = (item.node or "") if item.caught else "NOT CAUGHT"
+        cells.setdefault((network, item.kind), {})[item.executor] = outcome
+    rows = [
+        [f"{network}: {kind}", *(row.get(name, "-") for name in executors)] for (network, kind), row in cells.items()
+    ]
+    return ["fault", *executors], rows

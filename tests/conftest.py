@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("hitfabric", deadline=None)  # timings are no assertions
+settings.load_profile("hitfabric")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
