@@ -6,12 +6,17 @@ Configuration, metrics and shipped weights import without torch; the rest is loa
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .config import EmbeddingConfig, FilterConfig, InteractionConfig
 from .metrics import Fiducial, TrackMatching, combine, match_tracks
 from .training_config import ChainTraining
 from .zoo import zoo_names, zoo_path
+
+if TYPE_CHECKING:
+    from .checkpoints import load_checkpoint, save_checkpoint
+    from .networks import EmbeddingNetwork, FilterNetwork, InteractionNetwork
+    from .training_chain import TrainedChain, train_chain
 
 _NEEDS_TORCH = {
     "EmbeddingNetwork": "networks",

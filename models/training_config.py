@@ -44,7 +44,8 @@ class DataConfig(StrictModel):
         validation_events: Events after those, on which epochs are compared and radius and thresholds are chosen.
         volumes: Detector volumes whose hits are used; None takes all.
         signal_min_pt: Edges within one particle above this transverse momentum (GeV) are signal.
-        ignored_min_pt: Edges within one particle between this (GeV) and `signal_min_pt` are neither signal nor background.
+        ignored_min_pt: Edges within one particle between this (GeV) and `signal_min_pt` are neither signal nor
+            background.
     """
 
     events: Count | None = 6
@@ -76,7 +77,9 @@ class EmbeddingTraining(StrictModel):
     """
 
     network: EmbeddingConfig = EmbeddingConfig()
-    schedule: ScheduleConfig = ScheduleConfig(float_epochs=5, quantized_epochs=3, steps=60, learning_rate=4e-3)
+    schedule: ScheduleConfig = ScheduleConfig(
+        float_epochs=6, quantized_epochs=2, steps=60, learning_rate=4e-3, quantized_learning_rate=3e-4
+    )
     margin: Positive = 0.1
     true_pairs: Count = 3000
     queries: Count = 6000
@@ -98,7 +101,7 @@ class FilterTraining(StrictModel):
     """
 
     network: FilterConfig = FilterConfig()
-    schedule: ScheduleConfig = ScheduleConfig(float_epochs=4, quantized_epochs=3, steps=150)
+    schedule: ScheduleConfig = ScheduleConfig(float_epochs=8, quantized_epochs=3, steps=250, learning_rate=5e-3)
     batch: Count = 8192
     signal_fraction: Fraction = 0.25
     efficiency: Fraction = 0.985
@@ -114,7 +117,9 @@ class InteractionTraining(StrictModel):
     """
 
     network: InteractionConfig = InteractionConfig(input_bits=16)
-    schedule: ScheduleConfig = ScheduleConfig(float_epochs=8, quantized_epochs=6, steps=40, learning_rate=1e-2)
+    schedule: ScheduleConfig = ScheduleConfig(
+        float_epochs=8, quantized_epochs=6, steps=40, learning_rate=1e-2, quantized_learning_rate=5e-3
+    )
     signal_weight: Positive = 1.0
 
 
@@ -133,6 +138,9 @@ class ChainTraining(StrictModel):
     data: DataConfig = DataConfig()
     embedding: EmbeddingTraining = EmbeddingTraining()
     filter: FilterTraining = FilterTraining()
-    interaction_network: InteractionTraining = InteractionTraining()
+    interaction_network: InteractionTraining = InteractionTraining(
+        network=InteractionConfig(input_bits=16, aggregate_senders=True),
+        schedule=ScheduleConfig(float_epochs=12, quantized_epochs=3, steps=40, learning_rate=1e-2),
+    )
     minimum_hits: Annotated[int, Field(ge=2)] = 3
     seed: int = 0

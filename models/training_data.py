@@ -59,24 +59,24 @@ class TrainingEvent:
         )
 
     def labels(self, edge_index: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of the edges [E, 2] join consecutive hits of a signal particle, bool [E]: the true edges of the metrics."""
+        """Which of the edges [E, 2] join consecutive hits of a signal particle, bool [E]; the metrics' true edges."""
         return label_edges(edge_index, self.signal)
 
     def used(self, edge_index: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of the edges [E, 2] count in metrics, bool [E]: all but the other edges within a hard enough particle."""
+        """Which of the edges [E, 2] count in metrics, bool [E]: all but other edges within a hard enough particle."""
         return (self._pt_within(edge_index) < self.ignored_min_pt) | self.labels(edge_index)
 
     def targets(self, edge_index: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of the edges [E, 2] join neighbouring layers of a signal particle, bool [E]: what classifiers learn to keep.
+        """Which of the edges [E, 2] join neighbouring layers of a signal particle, bool [E]: what is to be kept.
 
-        Two hits in overlapping modules of one layer both join the layers before and after. With consecutive hits alone the
-        track would fall apart there: at best 85 % of the particles would be found (pile-up 200, pixel hits).
+        Two hits in overlapping modules of one layer both join the layers before and after. With consecutive hits alone
+        the track would fall apart there: at best 85 % of the particles would be found (pile-up 200, pixel hits).
         """
         step = np.abs(self.layer_rank[edge_index[:, 0]] - self.layer_rank[edge_index[:, 1]])
         return (self._pt_within(edge_index) >= self.signal_min_pt) & (step == 1)
 
     def learned(self, edge_index: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of the edges [E, 2] count in losses, bool [E]: all but the other edges within a hard enough particle."""
+        """Which of the edges [E, 2] count in losses, bool [E]: all but other edges within a hard enough particle."""
         return (self._pt_within(edge_index) < self.ignored_min_pt) | self.targets(edge_index)
 
     def _pt_within(self, edge_index: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -87,11 +87,11 @@ class TrainingEvent:
 
 
 def layer_ranks(event: Event) -> NDArray[np.int64]:
-    """Number of layer changes along each hit's particle, from its first hit on; int64 [hits], 0 for hits of no particle."""
+    """Number of layer changes along each hit's particle, from its first hit on; int64 [hits], 0 without a particle."""
     ranks = np.zeros(len(event), dtype=np.int64)
-    if event.particles is None:
-        return ranks
     hits = np.flatnonzero(event.particle_row >= 0)
+    if event.particles is None or len(hits) == 0:
+        return ranks
     particle = event.particle_row[hits]
     distance = np.zeros(len(hits))
     for axis in ("x", "y", "z"):
@@ -101,7 +101,7 @@ def layer_ranks(event: Event) -> NDArray[np.int64]:
     hits, particle = hits[order], particle[order]
     volume, layer = event.volume_id[hits], event.layer_id[hits]
     changes = np.cumsum(np.append(False, (volume[1:] != volume[:-1]) | (layer[1:] != layer[:-1])))
-    starts = np.flatnonzero(np.append(True, particle[1:] != particle[:-1])) if len(hits) else np.zeros(0, dtype=np.int64)
+    starts = np.flatnonzero(np.append(True, particle[1:] != particle[:-1]))
     lengths = np.diff(np.append(starts, len(hits)))
     ranks[hits] = changes - np.repeat(changes[starts], lengths)
     return ranks

@@ -144,8 +144,9 @@ class _Phase(Generic[Network]):
         for epoch in progress(range(1, self.epochs + 1), description=f"{self.task.name} ({self.name})"):
             loss = self._epoch(network, optimiser, schedule)
             metrics = self._evaluate(network)
-            seconds = round(time.monotonic() - start, 2)
-            self.history.rows.append({"phase": self.name, "epoch": epoch, "loss": loss, "seconds": seconds, **metrics})
+            seconds = time.monotonic() - start
+            row = {"phase": self.name, "epoch": epoch, "loss": loss, "seconds": round(seconds, 2)}
+            self.history.rows.append({**row, **metrics})
             score = metrics[self.task.score] * (1 if self.task.higher_is_better else -1)
             if score > best:
                 best, best_state = score, copy.deepcopy(network.state_dict())

@@ -5,10 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from hitfabric.core import ConfigError, DataError, load_config
 from hitfabric.emulation import make_executor
 from hitfabric.models import checkpoints, networks
@@ -17,7 +20,6 @@ from hitfabric.models.training_loop import calibrate
 from hitfabric.quantization import Maxima
 from hitfabric.quantization.contract import lint
 from hitfabric.quantization.tracer import trace
-from torch import Tensor
 
 NODES, EDGES = 30, 60
 
@@ -36,13 +38,13 @@ def make_inputs(seed: int = 0) -> dict[str, tuple[Tensor, ...]]:
     }
 
 
-def make_network(kind: str, *, quantized: bool = True, **options: object) -> checkpoints.Trained:
+def make_network(kind: str, *, quantized: bool = True, **options: Any) -> checkpoints.Trained:
     torch.manual_seed(1)
     make, config = checkpoints.NETWORKS[kind]
     return make(config=config(**options), quantized=quantized)
 
 
-def settled(kind: str, **options: object) -> checkpoints.Trained:
+def settled(kind: str, **options: Any) -> checkpoints.Trained:
     """A quantized network whose scales are calibrated."""
     network = make_network(kind, **options)
     inputs = make_inputs()[kind]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from hitfabric.core import ConfigError
 from hitfabric.detector import PIXEL_VOLUMES, read_events, read_graphs
 from hitfabric.emulation import make_executor

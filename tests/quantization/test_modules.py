@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hitfabric.core import ContractError
-from hitfabric.quantization.modules import EdgeAggregate, EdgeGather
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-SIZES = {"nodes": st.integers(0, 6), "edges": st.integers(0, 9), "width": st.integers(1, 4), "seed": st.integers(0, 999)}
+from hitfabric.core import ContractError
+from hitfabric.quantization.modules import EdgeAggregate, EdgeGather
+
+SIZES = {
+    "nodes": st.integers(0, 6),
+    "edges": st.integers(0, 9),
+    "width": st.integers(1, 4),
+    "seed": st.integers(0, 999),
+}
 
 
 def make_graph(nodes: int, edges: int, width: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

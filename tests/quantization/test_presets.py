@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 import torch
 from brevitas.nn import QuantLinear, QuantReLU
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
 from hitfabric.core import ContractError
 from hitfabric.quantization import FixedPoint
 from hitfabric.quantization.contract import activation_format, bias_of, lint, weight_of
@@ -17,9 +21,6 @@ from hitfabric.quantization.presets import (
     quantized_mlp,
     weight_quantizer,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch import nn
 
 BITS = st.integers(2, 16)
 
