@@ -7,15 +7,15 @@ class HitfabricError(Exception):
     """An error the user can act on.
 
     Args:
-        message: What went wrong, naming the file, tensor, module or limit.
+        message: What went wrong, naming the file, tensor, module or limit; line ends in it become spaces.
         remedy: What to do next.
 
     """
 
     def __init__(self, message: str, *, remedy: str) -> None:
-        self.message = message
+        self.message = " ".join(message.splitlines())
         self.remedy = remedy
-        super().__init__(f"{message}; {remedy}")
+        super().__init__(f"{self.message}; {remedy}")
 
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive the default pickling that process pools use.

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -117,7 +118,7 @@ def _choose(generator: str) -> str:
     try:
         import_acts()
         find_xmldoc()
-        from chromo.models import _pythia8  # noqa: F401 - only whether it loads
+        import_module("chromo.models._pythia8")
     except (ToolError, ImportError) as error:
         if generator == "acts":
             if isinstance(error, ToolError):

@@ -7,7 +7,7 @@ in the `pythia8mc` wheel of the same Pythia version.
 from __future__ import annotations
 
 import os
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -133,13 +133,13 @@ class Collisions:
 def _start(xmldoc: Path, settings: tuple[str, ...]) -> Any:  # noqa: ANN401 - chromo's Pythia carries no types
     try:
         # The event loop of chromo's public interface builds objects for every collision; its Pythia is used directly.
-        from chromo.models import _pythia8
+        pythia = import_module("chromo.models._pythia8")
     except ImportError as error:
         raise ToolError(
             f"chromo cannot be imported: {error}", remedy="run: pip install 'hitfabric[simulate]'"
         ) from error
     try:
-        generator = _pythia8.Pythia(str(xmldoc), False)
+        generator = pythia.Pythia(str(xmldoc), False)
         accepted = all(generator.readString(line) for line in (*BEAMS, "Random:seed = 1", *settings))
         started = accepted and generator.init()
     except RuntimeError as error:

@@ -33,7 +33,7 @@ def track_pt(event: Event, track: NDArray[np.int64], *, tracks: int, field: floa
     u, v = x / square, y / square
 
     def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(track, weights=values, minlength=tracks)
+        return np.bincount(track, weights=values, minlength=tracks).astype(np.float64)
 
     # Normal equations of the least squares a u + b v = 1/2.
     uu, uv, vv, su, sv = total(u * u), total(u * v), total(v * v), total(u) / 2, total(v) / 2

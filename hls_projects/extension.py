@@ -47,7 +47,7 @@ def register() -> None:
         ToolError: hls4ml is not installed.
     """
     try:
-        import hls4ml
+        from hls4ml.backends import get_backend
         from hls4ml.model.layers import register_layer
     except ImportError as error:
         raise ToolError(f"hls4ml cannot be imported: {error}", remedy="run: pip install hls4ml==1.3.0") from error
@@ -56,7 +56,7 @@ def register() -> None:
     for name, layer in layers.items():
         register_layer(name, layer)
     for backend_name in BACKENDS:
-        backend = hls4ml.backends.get_backend(backend_name)
+        backend = get_backend(backend_name)
         for template in _templates(layers):
             backend.register_template(template)
         backend.register_source(KERNELS / HEADER)

@@ -54,7 +54,7 @@ def weight_quantizer(bits: int, per_channel: bool = False) -> Quantizer:
         ContractError: The width is out of range.
     """
     _check_bits(bits, "weights")
-    base = Int8WeightPerChannelFixedPoint if per_channel else Int8WeightPerTensorFixedPoint
+    base: Any = Int8WeightPerChannelFixedPoint if per_channel else Int8WeightPerTensorFixedPoint
 
     class WeightQuantizer(base):
         bit_width = bits
@@ -79,7 +79,7 @@ def activation_quantizer(bits: int, *, signed: bool, rounding: Literal["FLOOR", 
         ContractError: The width is out of range.
     """
     _check_bits(bits, "activations")
-    base = Int8ActPerTensorFixedPoint if signed else Uint8ActPerTensorFixedPoint
+    base: Any = Int8ActPerTensorFixedPoint if signed else Uint8ActPerTensorFixedPoint
 
     class ActivationQuantizer(base):
         bit_width = bits
