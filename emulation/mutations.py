@@ -161,16 +161,35 @@ def _weight_bit(graph: TypedGraph, values: Mapping[str, NDArray[np.int64]], gene
             live_units = np.flatnonzero(np.ptp(seen.reshape(-1, seen.shape[-1]), axis=0) > 0)
             live_inputs = np.flatnonzero(np.abs(values[node.inputs[0]]).sum(axis=0) > 0)
             places += [(node, unit, source) for unit in live_units for source in live_inputs]
-    if not places:
+    for place in generator.permutation(len(places)):
+        node, unit, source = places[int(place)]
+        bit = max(0, node.weight_format.width - 2)
+        weight = np.array(node.weight)
+        weight[unit, source] ^= 1 << bit
+        if _is_seen(graph, values, node, unit, source, int(weight[unit, source] - node.weight[unit, source])):
+            break
+    else:
         raise GraphError(f"no weight of {graph.name} is exercised", remedy="give other vectors")
-    node, unit, source = places[int(generator.integers(len(places)))]
-    weight = np.array(node.weight)
-    bit = max(0, node.weight_format.width - 2)
-    weight[unit, source] ^= 1 << bit
     wider = FixedPoint.covering(int(weight.min()), int(weight.max()), fraction=node.weight_format.fraction)
     mutated = rebuild(graph, replacements={node.name: replace(node, weight=weight, weight_format=wider)})
     what = f"bit {bit} of weight [{unit}, {source}] of {node.name}"
     return Mutation(kind="weight bit", what=what, graph=mutated, accumulator_widths={})
+
+
+def _is_seen(
+    graph: TypedGraph, values: Mapping[str, NDArray[np.int64]], node: Dense, unit: int, source: int, change: int
+) -> bool:
+    """Whether changing one weight by `change` changes what the next node makes of the sum."""
+    inputs = graph[node.inputs[0]]
+    products = node.weight_format.fraction + inputs.tensor.format.fraction
+    fraction = node.tensor.format.fraction
+    sums = values[node.name][:, unit]
+    changed = sums + (values[inputs.name][:, source] * change << (fraction - products))
+    following = graph.consumers(node.name)[0]
+    if isinstance(following, Requantize):
+        form = following.tensor.format
+        sums, changed = (form.requantize(array, fraction=fraction) for array in (sums, changed))
+    return not np.array_equal(sums, changed)
 
 
 def _rounding(graph: TypedGraph, values: Mapping[str, NDArray[np.int64]]) -> Mutation:

@@ -57,7 +57,7 @@ class DemoConfig(StrictModel):
     out: Path = Path("runs/demo")
     events: Path | None = None
     graphs: Path | None = None
-    simulation: SimulationConfig = SimulationConfig(events=12)
+    simulation: SimulationConfig = SimulationConfig(events=11)
     chain: ChainTraining = ChainTraining()
     sector: SectorTraining = SectorTraining()
     test_events: int = Field(default=4, ge=1)
