@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated
 
@@ -16,6 +17,8 @@ equal to what was trained, serve it behind Triton, and track.
 
 Every command writes a run directory (--out) with a run.json that says what made it.
 Exit codes: 0 success, 1 validation found a mismatch, 2 an error you can act on, 130 interrupted."""
+
+DEBUG = "--debug"
 
 app = typer.Typer(
     name="hitfabric",
@@ -39,7 +42,7 @@ def _global(
     _version: Annotated[
         bool, typer.Option("--version", is_eager=True, help="Print the version and exit.", callback=_show_version)
     ] = False,
-    _debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _debug: Annotated[bool, typer.Option(DEBUG, help="Show the traceback of an error.")] = False,
 ) -> None:
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -51,12 +54,13 @@ commands.register(app)
 
 def main() -> None:
     """Entry point: runs the command line and exits with its code."""
-    sys.exit(run_guarded(_run, debug="--debug" in sys.argv[1:]))
+    arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]  # wherever it stands
+    sys.exit(run_guarded(lambda: _run(arguments), debug=DEBUG in sys.argv[1:]))
 
 
-def _run() -> int:
+def _run(arguments: Sequence[str]) -> int:
     try:
-        code = app(standalone_mode=False)
+        code = app(arguments, prog_name="hitfabric", standalone_mode=False)
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "hitfabric"

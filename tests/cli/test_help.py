@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from hitfabric.core import DataError
+
 COMMANDS = ("simulate", "train", "build", "validate", "serve", "track", "evaluate", "report", "demo")
 OPTIONS = {
     "simulate": ("--events", "--pile-up", "--seed", "--generator", "--out"),
@@ -59,6 +61,12 @@ def test_version(run) -> None:  # noqa: ANN001
 )
 def test_wrong_usage_is_one_line(run, arguments: tuple[str, ...], named: str) -> None:  # noqa: ANN001
     assert named in run(*arguments).error
+
+
+@pytest.mark.parametrize("arguments", [("--debug", "report", "nowhere"), ("report", "nowhere", "--debug")])
+def test_debug_shows_the_traceback(run, arguments: tuple[str, ...]) -> None:  # noqa: ANN001
+    with pytest.raises(DataError, match="no run directory"):
+        run(*arguments)
 
 
 BLOCKED = """
