@@ -140,7 +140,7 @@ class ChainTraining(StrictModel):
     filter: FilterTraining = FilterTraining()
     interaction_network: InteractionTraining = InteractionTraining(
         network=InteractionConfig(input_bits=16, aggregate_senders=True),
-        schedule=ScheduleConfig(float_epochs=12, quantized_epochs=3, steps=40, learning_rate=1e-2),
+        schedule=ScheduleConfig(float_epochs=20, quantized_epochs=3, steps=40, learning_rate=1e-2),
     )
     minimum_hits: Annotated[int, Field(ge=2)] = 3
     seed: int = 0

@@ -58,4 +58,4 @@ def test_the_chain_does_what_its_card_says(shared_data: Path) -> None:
         selected = event.select(volumes=PIXEL_VOLUMES)
         outcomes.append(match_tracks(selected, chain.track(selected.features()).labels))
     matching = combine(outcomes)
-    assert matching.efficiency > 0.85 and matching.fake_rate < 0.06
+    assert matching.efficiency > 0.89 and matching.fake_rate < 0.04
