@@ -103,7 +103,9 @@ def activation_format(name: str, module: qnn.QuantReLU | qnn.QuantIdentity) -> F
     if rounding not in ROUNDINGS:
         raise ContractError(f"module {name} rounds by {rounding}", remedy="use FLOOR or ROUND")
     overflow: Overflow = "SAT_SYM" if signed and bool(quantizer.is_narrow_range) else "SAT"
-    return _format(name, quantizer.bit_width(), scales, signed=signed, rounding=ROUNDINGS[rounding], overflow=overflow)
+    return _format(
+        name, float(quantizer.bit_width()), scales, signed=signed, rounding=ROUNDINGS[rounding], overflow=overflow
+    )
 
 
 def weight_of(name: str, module: qnn.QuantLinear) -> QuantizedArray:
@@ -156,12 +158,11 @@ def _covering(name: str, what: str, values: torch.Tensor, scales: torch.Tensor) 
 
 
 def _format(
-    name: str, bit_width: object, scales: torch.Tensor, *, signed: bool, rounding: Rounding, overflow: Overflow
+    name: str, bits: float, scales: torch.Tensor, *, signed: bool, rounding: Rounding, overflow: Overflow
 ) -> FixedPoint:
-    width = int(float(bit_width))  # type: ignore[arg-type] - a zero-dimensional tensor
-    if width != float(bit_width):  # type: ignore[arg-type]
-        raise ContractError(f"module {name} has {float(bit_width)} bits", remedy="round the learned bit width")  # type: ignore[arg-type]
-    fraction = _fraction(name, scales)
+    if not bits.is_integer():
+        raise ContractError(f"module {name} has {bits} bits", remedy="round the learned bit width")
+    width, fraction = int(bits), _fraction(name, scales)
     return FixedPoint(signed=signed, width=width, integer=width - fraction, rounding=rounding, overflow=overflow)
 
 
