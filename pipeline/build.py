@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core import RunDirectory, StrictModel, find_tool, progress
+from ..emulation import extreme_vectors, make_executor
 from ..fpga_backend import NETWORKS
-from ..hls_projects import HlsProject, ProjectConfig, compile_csim, write_project
+from ..hls_projects import HlsProject, ProjectConfig, compile_csim, write_project, write_vectors
 from ..quantization import Dense, TypedGraph
 from ..reports.records import Project, ProjectFigure, Projects
 from .extras import require_extra
 from .layout import PROJECTS, SECTOR_NETWORK, Model, find_model
+
+TEST_BENCH_ROWS = 200
 
 
 class BuildConfig(StrictModel):
@@ -73,12 +79,19 @@ def build(config: BuildConfig) -> BuildResult:
     projects: dict[str, HlsProject] = {}
     for name, graph in progress(graphs.items(), description="hls4ml projects", total=len(graphs)):
         projects[name] = write_project(graph, config.out / PROJECTS / name, config=config.project)
+        write_vectors(projects[name], extreme_cases(graph))
         if config.compile:
             compile_csim(projects[name])
     run = RunDirectory(path=config.out)
     run.write_json("projects.json", describe(projects).model_dump(mode="json"))
     run.record(command="build", config=config, inputs=[model.chain])
     return BuildResult(projects=projects)
+
+
+def extreme_cases(graph: TypedGraph) -> list[tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]]]:
+    """Format extremes and the golden outputs for them: what a project's own test bench compares."""
+    golden = make_executor("golden", graph)
+    return [(inputs, golden.run(inputs)) for inputs in extreme_vectors(graph, random_rows=TEST_BENCH_ROWS)]
 
 
 def describe(projects: dict[str, HlsProject]) -> Projects:
