@@ -79,6 +79,7 @@ def build(config: BuildConfig) -> BuildResult:
     projects: dict[str, HlsProject] = {}
     for name, graph in progress(graphs.items(), description="hls4ml projects", total=len(graphs)):
         projects[name] = write_project(graph, config.out / PROJECTS / name, config=config.project)
+        write_test_vectors(projects[name])
         write_vectors(projects[name], extreme_cases(graph))
         if config.compile:
             compile_csim(projects[name])
@@ -92,6 +93,12 @@ def extreme_cases(graph: TypedGraph) -> list[tuple[Mapping[str, NDArray[Any]], M
     """Format extremes and the golden outputs for them: what a project's own test bench compares."""
     golden = make_executor("golden", graph)
     return [(inputs, golden.run(inputs)) for inputs in extreme_vectors(graph, random_rows=TEST_BENCH_ROWS)]
+
+
+def write_test_vectors(project: HlsProject) -> None:
+    """Give the project's test bench the extremes of every format, with what the golden executor makes of them."""
+    golden = make_executor("golden", project.graph)
+    write_vectors(project, [(inputs, golden.run(inputs)) for inputs in extreme_vectors(project.graph)])
 
 
 def describe(projects: dict[str, HlsProject]) -> Projects:

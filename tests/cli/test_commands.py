@@ -167,7 +167,12 @@ def test_build_validate_and_mutate_with_the_c_simulation(run, tiny: Tiny, tmp_pa
     outcome = run("build", "--model", tiny.run, "--out", tmp_path, "--json")
     assert outcome.code == 0, outcome.err
     assert set(json.loads(outcome.out)) == {"embedding", "filter", "interaction_network"}
-    assert (tmp_path / "projects" / "interaction_network" / "firmware").is_dir()
+    project = tmp_path / "projects" / "interaction_network"
+    bench = subprocess.run(
+        ["make", "-C", str(project), "csim"], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert bench.returncode == 0, bench.stderr
+    assert re.search(r"\b[1-9]\d* rows or graphs, 0 mismatches", bench.stdout)
     call = ("validate", "--model", tiny.run, "--events", tiny.events, "--projects", tmp_path, "--out", tmp_path)
     sizes = ("--set", "hits=500", "--set", "edges=500", "--set", "graph_count=5")
     outcome = run(*call, *sizes, "--mutate", "--set", "mutate_executors=[golden,native]")
