@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core import RunDirectory, StrictModel, find_tool, progress
 from ..emulation import extreme_vectors, make_executor
@@ -80,7 +77,6 @@ def build(config: BuildConfig) -> BuildResult:
     for name, graph in progress(graphs.items(), description="hls4ml projects", total=len(graphs)):
         projects[name] = write_project(graph, config.out / PROJECTS / name, config=config.project)
         write_test_vectors(projects[name])
-        write_vectors(projects[name], extreme_cases(graph))
         if config.compile:
             compile_csim(projects[name])
     run = RunDirectory(path=config.out)
@@ -89,16 +85,11 @@ def build(config: BuildConfig) -> BuildResult:
     return BuildResult(projects=projects)
 
 
-def extreme_cases(graph: TypedGraph) -> list[tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]]]:
-    """Format extremes and the golden outputs for them: what a project's own test bench compares."""
-    golden = make_executor("golden", graph)
-    return [(inputs, golden.run(inputs)) for inputs in extreme_vectors(graph, random_rows=TEST_BENCH_ROWS)]
-
-
 def write_test_vectors(project: HlsProject) -> None:
     """Give the project's test bench the extremes of every format, with what the golden executor makes of them."""
     golden = make_executor("golden", project.graph)
-    write_vectors(project, [(inputs, golden.run(inputs)) for inputs in extreme_vectors(project.graph)])
+    vectors = extreme_vectors(project.graph, random_rows=TEST_BENCH_ROWS)
+    write_vectors(project, [(inputs, golden.run(inputs)) for inputs in vectors])
 
 
 def describe(projects: dict[str, HlsProject]) -> Projects:
