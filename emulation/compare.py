@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,10 +124,6 @@ class Ladder:
     def first_divergence(self) -> Rung | None:
         """The first rung, in the order of computation, on which an executor differs."""
         return next((rung for rung in self.rungs if rung.mismatches), None)
-
-    def to_json(self) -> list[dict[str, Any]]:
-        """The rungs as plain data."""
-        return [asdict(rung) for rung in self.rungs]
 
 
 def compare_executors(reference: Comparable, others: Sequence[Comparable], batches: Iterable[Arrays]) -> Ladder:

@@ -87,8 +87,8 @@ class MutatedExecutor:
 def mutations(graph: TypedGraph, vectors: Arrays, *, seed: int = 0) -> list[Mutation]:
     """One mutation of each kind that the network allows.
 
-    Each is placed where the vectors exercise it: a weight on a live input of a live unit, a rounding that meets a
-    remainder, an accumulator one bit too narrow for what occurred, an edge between two nodes.
+    Each is placed where the vectors exercise it: a weight whose flipped bit changes a rounded value, a rounding
+    that meets a remainder, an accumulator one bit too narrow for what occurred, an edge between two nodes.
 
     Args:
         graph: The network.

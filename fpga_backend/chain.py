@@ -155,9 +155,9 @@ class Chain:
         """
         _check_features(features)
         config, clock = self.config, _Clock()
-        embedding = self._run("embedding", {"features": embedding_features(features)})["embedding"]
+        embedding = self._embed(features)
         clock.lap("embedding")
-        edge_index = radius_graph(embedding, config.radius, config.max_neighbours, features, max_edges=config.max_edges)
+        edge_index = self._connect(embedding, features)
         clock.lap("radius_graph")
         logits = self._run("filter", {"pairs": pair_features(features, edge_index)})["logits"][:, 0]
         edge_index = edge_index[logits >= config.filter_threshold]
@@ -168,6 +168,29 @@ class Chain:
         labels = connected_components(edge_index, keep, len(features), config.minimum_hits)
         clock.lap("connected_components")
         return TrackingResult(labels=labels, edge_index=edge_index, scores=scores, seconds=clock.seconds)
+
+    def candidate_edges(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Edges of the radius graph of one event, before the filter.
+
+        Args:
+            features: As `track` takes them.
+
+        Returns:
+            int64 [edges, 2] (sender, receiver).
+
+        Raises:
+            DataError: As `track`.
+            GraphError: There are more than `max_edges` edges.
+        """
+        _check_features(features)
+        return self._connect(self._embed(features), features)
+
+    def _embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._run("embedding", {"features": embedding_features(features)})["embedding"]
+
+    def _connect(self, embedding: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.int64]:
+        config = self.config
+        return radius_graph(embedding, config.radius, config.max_neighbours, features, max_edges=config.max_edges)
 
     def _run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         return self.executors[network].run(inputs)

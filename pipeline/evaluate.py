@@ -25,7 +25,7 @@ from ..reports.records import (
     TrackPerformance,
 )
 from .layout import LABELS, SECTOR_NETWORK, Device, find_model
-from .samples import ChainEvent, candidate_edges, choose_events, read_chain_events
+from .samples import ChainEvent, choose_events, read_chain_events
 from .scores import ScoreSample, network_scores
 from .sector import sector_scores
 from .track import read_labels
@@ -144,7 +144,7 @@ def _edge_performance(chain: Chain, event: ChainEvent, config: EvaluateConfig, t
     """Add one event's edges to the totals; returns the labels the chain finds, int64 [selected hits]."""
     data = DataConfig(volumes=None, signal_min_pt=config.signal_min_pt, ignored_min_pt=config.ignored_min_pt)
     truth = TrainingEvent.prepare(event.selected, data)
-    candidates = candidate_edges(chain, event.features)
+    candidates = chain.candidate_edges(event.features)
     logits = chain.executors["filter"].run({"pairs": pair_features(event.features, candidates)})["logits"][:, 0]
     result = chain.track(event.features)
     candidate_labels, labels = truth.labels(candidates), truth.labels(result.edge_index)

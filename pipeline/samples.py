@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..core import DataError
 from ..detector import NO_TRACK, Event, GraphSample, edge_features, list_events, node_features, read_event
-from ..fpga_backend import Chain, ChainConfig
+from ..fpga_backend import ChainConfig
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,12 +114,3 @@ def event_graph(name: str, features: NDArray[np.float32], edge_index: NDArray[np
         labels=np.zeros(len(edge_index), dtype=np.bool_),
         particle_id=np.zeros(len(hits), dtype=np.int64),
     )
-
-
-def candidate_edges(chain: Chain, features: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Edges of the radius graph, int64 [E, 2], before the filter."""
-    from ..detector import embedding_features, radius_graph
-
-    points = chain.executors["embedding"].run({"features": embedding_features(features)})["embedding"]
-    config = chain.config
-    return radius_graph(points, config.radius, config.max_neighbours, features, max_edges=config.max_edges)

@@ -14,7 +14,7 @@ from ..core import DataError
 from ..detector import GraphSample, embedding_features, pair_features, phi_sectors, read_graphs
 from ..fpga_backend import Chain
 from ..quantization import Maxima
-from .samples import ChainEvent, candidate_edges, event_graph
+from .samples import ChainEvent, event_graph
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -70,7 +70,7 @@ def event_vectors(
         if vectors.hits >= hits and vectors.pairs >= edges and _enough_graphs(vectors, graphs, edges):
             break
         features = event.features
-        pairs = candidate_edges(chain, features)
+        pairs = chain.candidate_edges(features)
         _add_rows(vectors, features, pairs, hits=hits, edges=edges, generator=generator)
         logits = chain.executors["filter"].run({"pairs": pair_features(features, pairs)})["logits"][:, 0]
         kept = pairs[logits >= chain.config.filter_threshold]
