@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import string
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,8 +17,8 @@ from .entry import entry_source, testbench_source
 from .extension import register
 from .layers import LayerPlan, plan_layers
 from .project import ENTRY_FILE, GRAPH_FOLDER, HlsProject, ProjectConfig, write_manifest
+from .vendor import write_vendor_files
 
-TEMPLATES = Path(__file__).parent / "templates"
 WEIGHT_ARRAY = re.compile(r"^(?P<type>\w+) (?P<name>\w+)\[(?P<size>\d+)\] = \{(?P<values>.*)\};$", flags=re.MULTILINE)
 WEIGHT_TABLE = r"""#define \g<name>_VALUES \g<values>
 #ifdef __SYNTHESIS__
@@ -33,20 +32,6 @@ static const bool \g<name>_loaded = []() {
     return true;
 }();
 #endif"""
-VENDOR = {
-    "Vitis": {
-        "tool": "vitis-run",
-        "product": "AMD Vitis HLS 2023.2 or later",
-        "command": "printf 'array set opt { reset 1 csim 0 synth 1 cosim %s validation 0 export %s vsynth 0"
-        " fifo_opt 0 }\\n' $(COSIM) $(EXPORT) > build_opt.tcl\n\tvitis-run --mode hls --tcl build_prj.tcl",
-    },
-    "Vivado": {
-        "tool": "vivado_hls",
-        "product": "Xilinx Vivado HLS 2020.1 or earlier",
-        "command": 'vivado_hls -f build_prj.tcl "reset=1 csim=0 synth=1 cosim=$(COSIM) validation=0 export=$(EXPORT)'
-        ' vsynth=0 fifo_opt=0"',
-    },
-}
 
 
 def write_project(
@@ -94,10 +79,7 @@ def write_project(
         _make_reproducible(temporary, stamp=model.config.get_config_value("Stamp"), digest=graph.digest)
         (temporary / ENTRY_FILE).write_text(entry_source(name, plan, model), encoding="utf-8")
         (temporary / f"{name}_test.cpp").write_text(testbench_source(name, plan, model, graph), encoding="utf-8")
-        makefile = string.Template((TEMPLATES / "Makefile.in").read_text(encoding="utf-8"))
-        (temporary / "Makefile").write_text(
-            makefile.substitute(project=name, **VENDOR[config.backend]), encoding="utf-8"
-        )
+        write_vendor_files(temporary, name=name, graph=graph, config=config, model=model)
         graph.save(temporary / GRAPH_FOLDER)
         project = HlsProject(
             directory=temporary,
