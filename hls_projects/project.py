@@ -4,48 +4,98 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from ..core import GraphError, StrictModel
+from ..core import ConfigError, GraphError, StrictModel
 from ..quantization import TypedGraph
 
 MANIFEST = "project.json"
 GRAPH_FOLDER = "typed_graph"
 ENTRY_FILE = "csim_entry.cpp"
+MAXIMAL_PARALLELISM = 64  # lanes; the aggregate keeps a bank of the node memory for each of them
 REMEDY = "write the project again with hitfabric build"
+
+
+Backend = Literal["Vitis", "Vivado", "Quartus"]
+Design = Literal["throughput", "dataflow"]
+IoType = Literal["io_parallel", "io_stream"]
+IO_TYPES: Mapping[Design, IoType] = {"throughput": "io_parallel", "dataflow": "io_stream"}
+DESIGNS: Mapping[IoType, Design] = {io_type: design for design, io_type in IO_TYPES.items()}
+PARTS: Mapping[Backend, str] = {
+    "Vitis": "xcvu13p-flga2577-2-e",
+    "Vivado": "xcvu13p-flga2577-2-e",
+    "Quartus": "Arria10",
+}
 
 
 class ProjectConfig(StrictModel):
     """How a network becomes an hls4ml project.
 
+    `resolved(graph)` fills what is None: graph networks become `dataflow`, networks of rows `throughput`.
+
     Attributes:
         backend: hls4ml backend.
-        io_type: `io_stream` (one row, node or edge per packet) or `io_parallel` (everything at once, small networks);
-            None takes io_stream for graph networks and io_parallel for networks of rows.
-        part: FPGA part.
+        design: `throughput` (everything at once in registers, small networks) or `dataflow` (streams of nodes and
+            edges through memories).
+        io_type: hls4ml's name of the design's interface: `io_parallel` for throughput, `io_stream` for dataflow.
+        part: FPGA part; None takes the backend's usual one.
         clock_period: Target clock period, ns.
         reuse_factor: Multiplications per multiplier; also the initiation interval. The Resource strategy takes the
             nearest factor that each layer allows.
+        parallelism: Lanes of the dataflow design: nodes or edges per packet, and per cycle.
         strategy: hls4ml's strategy for dense layers.
+        stream_depths: Depth of the stream behind a layer, by layer name; hls4ml's own choice where a layer is not
+            named. Dataflow only.
     """
 
-    backend: Literal["Vitis", "Vivado"] = "Vitis"
-    io_type: Literal["io_parallel", "io_stream"] | None = None
-    part: str = "xcvu13p-flga2577-2-e"
+    backend: Backend = "Vitis"
+    design: Design | None = None
+    io_type: IoType | None = None
+    part: str | None = None
     clock_period: float = Field(default=5.0, gt=0)
     reuse_factor: int = Field(default=1, ge=1)
+    parallelism: int = Field(default=1, ge=1, le=MAXIMAL_PARALLELISM)
     strategy: Literal["Latency", "Resource"] = "Latency"
+    stream_depths: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ProjectConfig:
+        design = self.design or (DESIGNS[self.io_type] if self.io_type else None)
+        if self.design and self.io_type and IO_TYPES[self.design] != self.io_type:
+            raise ValueError(
+                f"design {self.design} is {IO_TYPES[self.design]}, not {self.io_type}; give one of design and io_type"
+            )
+        if design == "throughput" and self.parallelism > 1:
+            raise ValueError(
+                f"parallelism {self.parallelism} is of the dataflow design; throughput takes a whole graph at once"
+            )
+        if design == "throughput" and self.stream_depths:
+            raise ValueError("stream_depths are of the dataflow design; throughput has no streams")
+        if self.backend == "Quartus" and self.parallelism > 1:
+            raise ValueError(f"parallelism {self.parallelism}: the Quartus kernels have one lane")
+        return self
 
     def resolved(self, graph: TypedGraph) -> ProjectConfig:
-        """The same configuration with `io_type` decided for `graph`."""
-        if self.io_type is not None:
-            return self
-        return self.model_copy(update={"io_type": "io_stream" if graph.is_graph_network else "io_parallel"})
+        """The same configuration with design, io_type and part decided for `graph`.
+
+        Raises:
+            ConfigError: The configuration asks for what a network of this kind does not have.
+        """
+        dataflow = self.parallelism > 1 or bool(self.stream_depths) or graph.is_graph_network
+        design = self.design or (DESIGNS[self.io_type] if self.io_type else "dataflow" if dataflow else "throughput")
+        if self.parallelism > 1 and not graph.is_graph_network:
+            raise ConfigError(
+                f"parallelism {self.parallelism}: {graph.name} takes independent rows, one per call",
+                remedy="set parallelism to 1, or use the throughput design",
+            )
+        filled = {"design": design, "io_type": IO_TYPES[design], "part": self.part or PARTS[self.backend]}
+        return self.model_copy(update=filled)
 
 
 class ProjectFile(StrictModel):

@@ -34,7 +34,7 @@ def copy(project: HlsProject, tmp_path: Path) -> HlsProject:
 def test_what_a_project_holds(project: HlsProject) -> None:
     loaded = HlsProject.load(project.directory)
     assert loaded.graph.digest == project.graph.digest == TypedGraph.load(project.directory / "typed_graph").digest
-    assert loaded.config == project.config == ProjectConfig(io_type="io_stream")
+    assert loaded.config == project.config == ProjectConfig(design="dataflow").resolved(project.graph)
     assert loaded.traced == {"edge": "difference", "clipped": "total"}
     present = {path.name for path in project.directory.iterdir()}
     assert {"Makefile", "build_prj.tcl", "firmware", "tb_data", "hitfabric_hand_test.cpp", "project.tcl"} <= present
