@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ..core import RunDirectory, StrictModel, find_tool, progress
 from ..emulation import extreme_vectors, make_executor
 from ..fpga_backend import NETWORKS
 from ..hls_projects import HlsProject, ProjectConfig, compile_csim, write_project, write_vectors
-from ..quantization import Dense, TypedGraph
+from ..quantization import TypedGraph
+from ..quantization.cost import graph_cost
 from ..reports.records import Project, ProjectFigure, Projects
 from .extras import require_extra
 from .layout import PROJECTS, SECTOR_NETWORK, Model, find_model
@@ -99,16 +98,14 @@ def describe(projects: dict[str, HlsProject]) -> Projects:
 
 def _describe(name: str, project: HlsProject) -> Project:
     graph = project.graph
-    dense = [node for node in graph.nodes if isinstance(node, Dense)]
-    sizes = {"R": 1, "N": graph.maxima.nodes, "E": graph.maxima.edges}
-    macs = sum(node.weight.size * sizes.get(str(node.tensor.shape[0]), 1) for node in dense)
+    cost = graph_cost(graph)
     per = "at maxima" if graph.is_graph_network else "per row"
     unmeasured = ProjectFigure(value=None, kind="not measured")
     figures = {
-        f"MACs {per}": _counted(macs),
-        "weights": _counted(sum(node.weight.size for node in dense)),
-        "weights not 0": _counted(sum(int(np.count_nonzero(node.weight)) for node in dense)),
-        "weight bits": _counted(sum(node.weight.size * node.weight_format.width for node in dense), unit="bit"),
+        f"MACs {per}": _counted(cost.macs),
+        "weights": _counted(cost.weights),
+        "weights not 0": _counted(cost.nonzero_weights),
+        "weight bits": _counted(cost.weight_bits, unit="bit"),
         "latency": unmeasured,
         "LUT": unmeasured,
     }
