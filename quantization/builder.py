@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import GraphError
-from .fixed_point import FixedPoint
+from .fixed_point import FixedPoint, whole_number
 from .nodes import Add, Concat, Dense, Dimension, EdgeAggregate, EdgeGather, Input, Node, Output, Requantize, TensorType
 
 IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
@@ -31,6 +31,8 @@ class Maxima:
     edges: int = 512
 
     def __post_init__(self) -> None:
+        for field in ("nodes", "edges"):
+            object.__setattr__(self, field, whole_number(f"maximum of {field}", getattr(self, field)))
         if self.nodes < 1 or self.edges < 1:
             raise GraphError(
                 f"maxima {self.nodes}/{self.edges} must be positive", remedy="give at least 1 node and 1 edge"
@@ -57,7 +59,10 @@ class GraphBuilder:
         """Add a feature input of the given shape, quantized to `format` on entry."""
         if format.overflow == "WRAP":
             raise GraphError(f"input {name}: features saturate, never wrap", remedy="use SAT or SAT_SYM")
-        return self._add(Input(name=name, inputs=(), tensor=_full_range(tuple(shape), format)))
+        sizes = _feature_shape(name, shape)
+        return self._add(
+            Input(name=name, inputs=(), tensor=TensorType(shape=sizes, format=format, low=format.low, high=format.high))
+        )
 
     def edge_index(self, name: str) -> str:
         """Add an edge index input [E, 2] of (sender, receiver)."""
@@ -79,8 +84,7 @@ class GraphBuilder:
         tensor = self._values(name, source)
         weight = _frozen(name, "weight", weight, weight_format, shape=(None, tensor.width))
         fraction = tensor.format.fraction + weight_format.fraction
-        low = _row_sums(np.minimum, weight, tensor)
-        high = _row_sums(np.maximum, weight, tensor)
+        low, high = _row_sums(weight, tensor)
         if bias is not None:
             if bias_format is None:
                 raise GraphError(f"node {name}: a bias needs its format", remedy="give bias_format")
@@ -90,7 +94,7 @@ class GraphBuilder:
             low = [value * up + int(b) * bias_up for value, b in zip(low, bias, strict=True)]
             high = [value * up + int(b) * bias_up for value, b in zip(high, bias, strict=True)]
             fraction = finest
-        output = _exact((*tensor.shape[:-1], weight.shape[0]), min(low), max(high), fraction)
+        output = _exact(name, (*tensor.shape[:-1], weight.shape[0]), (min(low), max(high)), fraction)
         return self._add(
             Dense(
                 name=name,
@@ -108,8 +112,8 @@ class GraphBuilder:
         tensor = self._values(name, source)
         if format.overflow == "WRAP":
             raise GraphError(f"node {name}: activations saturate, never wrap", remedy="use SAT or SAT_SYM")
-        ends = _requantize_exact(format, (tensor.low, tensor.high), tensor.format.fraction)
-        output = TensorType(shape=tensor.shape, format=format, low=ends[0], high=ends[1])
+        low, high = (format.requantize_exact(end, fraction=tensor.format.fraction) for end in (tensor.low, tensor.high))
+        output = TensorType(shape=tensor.shape, format=format, low=low, high=high)
         return self._add(Requantize(name=name, inputs=(source,), tensor=output))
 
     def concat(self, name: str, sources: Sequence[str]) -> str:
@@ -120,12 +124,9 @@ class GraphBuilder:
                 f"node {name}: cannot concatenate {list(sources)}", remedy="give two or more of equal rows"
             )
         width = sum(tensor.width for tensor in tensors)
-        low, high, fraction = _union(tensors)
-        return self._add(
-            Concat(
-                name=name, inputs=tuple(sources), tensor=_exact((*tensors[0].shape[:-1], width), low, high, fraction)
-            )
-        )
+        ends, fraction = _union(tensors)
+        output = _exact(name, (*tensors[0].shape[:-1], width), ends, fraction)
+        return self._add(Concat(name=name, inputs=tuple(sources), tensor=output))
 
     def add(self, name: str, left: str, right: str) -> str:
         """Add an exact sum of two tensors of the same shape."""
@@ -135,7 +136,8 @@ class GraphBuilder:
         fraction = max(a.format.fraction, b.format.fraction)
         low = sum(t.low << (fraction - t.format.fraction) for t in (a, b))
         high = sum(t.high << (fraction - t.format.fraction) for t in (a, b))
-        return self._add(Add(name=name, inputs=(left, right), tensor=_exact(a.shape, low, high, fraction)))
+        output = _exact(name, a.shape, (low, high), fraction)
+        return self._add(Add(name=name, inputs=(left, right), tensor=output))
 
     def edge_gather(self, name: str, nodes: str, edge_index: str) -> str:
         """Add a gather of both ends' node features [N, F] -> [E, 2F]."""
@@ -165,7 +167,9 @@ class GraphBuilder:
             )
         terms = self.maxima.edges if mode == "sum" else 1
         low = min(0, tensor.low * terms) if mode == "sum" else 0
-        output = _exact(("N", tensor.width), low, max(0, tensor.high * terms), tensor.format.fraction)
+        ends = low, max(0, tensor.high * terms)
+        output = _exact(name, ("N", tensor.width), ends, tensor.format.fraction)
+        column = 1 if column else 0  # True would index NumPy arrays as a mask
         return self._add(EdgeAggregate(name=name, inputs=(edges, edge_index), tensor=output, column=column, mode=mode))
 
     def output(self, name: str, source: str) -> str:
@@ -183,6 +187,8 @@ class GraphBuilder:
     def _values(self, name: str, source: str) -> TensorType:
         if source not in self.nodes:
             raise GraphError(f"node {name}: input {source!r} does not exist before it", remedy="add it first")
+        if isinstance(self.nodes[source], Output):
+            raise GraphError(f"node {name}: input {source} is an output", remedy="read the node the output names")
         if self.nodes[source].tensor.is_index:
             raise GraphError(f"node {name}: input {source} is an index, not values", remedy="use a feature tensor")
         return self.nodes[source].tensor
@@ -197,29 +203,41 @@ class GraphBuilder:
             raise GraphError(f"node {name}: input {source} is no edge index", remedy="give an edge index input")
 
 
-def _exact(shape: tuple[Dimension, ...], low: int, high: int, fraction: int) -> TensorType:
-    return TensorType(shape=shape, format=FixedPoint.covering(low, high, fraction=fraction), low=low, high=high)
+def _exact(name: str, shape: tuple[Dimension, ...], ends: tuple[int, int], fraction: int) -> TensorType:
+    try:
+        format = FixedPoint.covering(*ends, fraction=fraction)
+    except GraphError as error:
+        raise GraphError(
+            f"node {name}: its exact values {ends[0]}..{ends[1]} times 2**{-fraction} fit no format ({error.message})",
+            remedy="requantize its inputs to fewer bits or nearer grids, or lower the maximal edges",
+        ) from error
+    return TensorType(shape=shape, format=format, low=ends[0], high=ends[1])
 
 
-def _full_range(shape: tuple[Dimension, ...], format: FixedPoint) -> TensorType:
-    return TensorType(shape=shape, format=format, low=format.low, high=format.high)
+def _feature_shape(name: str, shape: Sequence[Dimension]) -> tuple[Dimension, int]:
+    sizes = tuple(shape)
+    if len(sizes) == 2:
+        rows, width = sizes
+        fixed = isinstance(rows, int) and not isinstance(rows, bool) and rows > 0
+        if (rows in ("R", "N", "E") or fixed) and isinstance(width, int) and not isinstance(width, bool) and width > 0:
+            return rows, width
+    raise GraphError(
+        f"input {name} has shape {sizes}", remedy='give ("R", F), ("N", F) or ("E", F) with F of 1 or more'
+    )
 
 
-def _union(tensors: Sequence[TensorType]) -> tuple[int, int, int]:
+def _union(tensors: Sequence[TensorType]) -> tuple[tuple[int, int], int]:
     fraction = max(tensor.format.fraction for tensor in tensors)
     low = min(tensor.low << (fraction - tensor.format.fraction) for tensor in tensors)
     high = max(tensor.high << (fraction - tensor.format.fraction) for tensor in tensors)
-    return low, high, fraction
+    return (low, high), fraction
 
 
-def _requantize_exact(format: FixedPoint, ends: tuple[int, int], fraction: int) -> tuple[int, int]:
-    low, high = format.requantize(np.array(ends, dtype=np.int64), fraction=fraction)
-    return int(low), int(high)
-
-
-def _row_sums(pick: np.ufunc, weight: NDArray[np.int64], tensor: TensorType) -> list[int]:
-    products = pick(weight * np.int64(tensor.low), weight * np.int64(tensor.high))
-    return [int(value) for value in products.sum(axis=1)]
+def _row_sums(weight: NDArray[np.int64], tensor: TensorType) -> tuple[list[int], list[int]]:
+    """Smallest and largest sum of each output, in Python integers: 62-bit products do not fit int64."""
+    positive, negative = (part.astype(object).sum(axis=1) for part in (np.maximum(weight, 0), np.minimum(weight, 0)))
+    ends = [(int(p), int(n)) for p, n in zip(positive, negative, strict=True)]
+    return [p * tensor.low + n * tensor.high for p, n in ends], [p * tensor.high + n * tensor.low for p, n in ends]
 
 
 def _frozen(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,21 @@ from ..core import GraphError
 
 Rounding = Literal["TRN", "RND_CONV"]
 Overflow = Literal["SAT", "SAT_SYM", "WRAP"]
-MAXIMAL_WIDTH = 62  # products and sums stay exact in int64
+MAXIMAL_WIDTH = 62  # every integer of a format, and one bit more, is an int64
+MAXIMAL_FRACTION = 2 * MAXIMAL_WIDTH
+
+
+def whole_number(what: str, value: object) -> int:
+    """A Python integer from an integer of any type.
+
+    Raises:
+        GraphError: `value` is no integer; the message begins with `what`.
+
+    """
+    try:
+        return operator.index(value)  # type: ignore[arg-type] - what is no integer raises
+    except TypeError as error:
+        raise GraphError(f"{what} is {value!r}, no integer", remedy="give an integer") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +53,15 @@ class FixedPoint:
 
     def __post_init__(self) -> None:
         remedy = "correct the format"
+        for field in ("width", "integer"):  # a NumPy integer would make bounds that wrap in silence
+            object.__setattr__(self, field, whole_number(f"{field} of a format", getattr(self, field)))
+        if not isinstance(self.signed, bool | np.bool_):
+            raise GraphError(f"signed is {self.signed!r}", remedy="use True or False")
+        object.__setattr__(self, "signed", bool(self.signed))
         if not 1 <= self.width <= MAXIMAL_WIDTH:
             raise GraphError(f"a width of {self.width} bits is outside 1..{MAXIMAL_WIDTH}", remedy=remedy)
-        if abs(self.fraction) > 2 * MAXIMAL_WIDTH:
-            raise GraphError(f"{self.fraction} fractional bits are outside +-{2 * MAXIMAL_WIDTH}", remedy=remedy)
+        if abs(self.fraction) > MAXIMAL_FRACTION:
+            raise GraphError(f"{self.fraction} fractional bits are outside +-{MAXIMAL_FRACTION}", remedy=remedy)
         if self.rounding not in ("TRN", "RND_CONV"):
             raise GraphError(f"unknown rounding {self.rounding!r}", remedy="use TRN or RND_CONV")
         if self.overflow not in ("SAT", "SAT_SYM", "WRAP"):
@@ -85,56 +105,100 @@ class FixedPoint:
         prefix = "ap_fixed" if self.signed else "ap_ufixed"
         return f"{prefix}<{self.width},{self.integer},AP_{self.rounding},AP_{self.overflow}>"
 
-    def quantize(self, values: NDArray[np.floating]) -> NDArray[np.int64]:
-        """Quantize real values.
+    def quantize(self, values: NDArray[np.generic]) -> NDArray[np.int64]:
+        """Quantize real values, exactly for every finite float64.
 
         Args:
-            values: Finite float array of any shape.
+            values: Finite float array of any shape (float16, float32, float64), or integers.
 
         Returns:
             int64 array of the same shape, within `[low, high]`.
 
         Raises:
-            GraphError: A value is NaN or infinite.
+            GraphError: A value is NaN or infinite, or the dtype is none of those named.
 
         """
-        scaled = np.asarray(values, dtype=np.float64) * 2.0**self.fraction
-        if not np.isfinite(scaled).all():
+        array: NDArray[Any] = np.asarray(values)
+        if array.dtype.kind in "iu":
+            return self.requantize(array, fraction=0)
+        if array.dtype.kind != "f" or array.dtype.itemsize > 8:
+            raise GraphError(f"cannot quantize dtype {array.dtype} exactly", remedy="give float64 or narrower")
+        if not np.isfinite(array).all():
             raise GraphError("cannot quantize NaN or infinite values", remedy="remove them from the input")
-        rounded = np.floor(scaled) if self.rounding == "TRN" else np.rint(scaled)
-        if self.overflow != "WRAP":
-            return np.clip(rounded, self.low, self.high).astype(np.int64)
-        return self._contain(np.clip(rounded, -(2.0**62), 2.0**62).astype(np.int64))
+        with np.errstate(over="ignore", under="ignore"):
+            scaled = np.asarray(array, dtype=np.float64) * 2.0**self.fraction
+        if self.rounding == "TRN":  # a product below the smallest float64 is 0, yet rounds down from below
+            rounded = np.where((scaled == 0) & (array < 0), -1.0, np.floor(scaled))
+        else:
+            rounded = np.rint(scaled)
+        if self.overflow == "WRAP":  # the remainder of a float64 is exact; one beyond all floats is a multiple
+            rounded = np.fmod(np.where(np.isfinite(rounded), rounded, 0.0), 2.0**self.width)
+        # The ends of a wide format are no float64: clip to powers of two first, then as integers.
+        return self._contain(np.clip(rounded, -(2.0**MAXIMAL_WIDTH), 2.0**MAXIMAL_WIDTH).astype(np.int64))
 
-    def requantize(self, integers: NDArray[np.int64], *, fraction: int) -> NDArray[np.int64]:
-        """Convert integers on the grid `2**-fraction` to this format.
+    def requantize(self, integers: NDArray[np.generic], *, fraction: int) -> NDArray[np.int64]:
+        """Convert integers on the grid `2**-fraction` to this format, exactly for every int64 and every shift.
 
         Args:
-            integers: int64 array of any shape.
+            integers: Integer array of any shape, each element within int64.
             fraction: Fractional bits of `integers`.
 
         Returns:
             int64 array of the same shape, within `[low, high]`.
 
+        Raises:
+            GraphError: The array holds no integers, or one beyond int64.
+
         """
+        array = _as_int64(integers)
+        shift = fraction - self.fraction
+        return self._contain(self._shift_left(array, -shift) if shift <= 0 else self._shift_right(array, shift))
+
+    def requantize_exact(self, integer: int, *, fraction: int) -> int:
+        """As `requantize`, for one integer of any size."""
         shift = fraction - self.fraction
         if shift <= 0:
-            limit = 1 << max(0, 62 + shift)
-            return self._contain(np.clip(integers, -limit, limit) << -shift)
-        shift = min(shift, 63)
-        floor = integers >> shift
-        if self.rounding == "RND_CONV":
-            remainder = integers - (floor << shift)
-            half = 1 << (shift - 1)
-            floor = floor + ((remainder > half) | ((remainder == half) & ((floor & 1) == 1)))
-        return self._contain(floor)
+            result = integer << -shift
+        else:
+            result = integer >> shift
+            remainder, half = integer - (result << shift), 1 << (shift - 1)
+            if self.rounding == "RND_CONV" and (remainder > half or (remainder == half and result & 1)):
+                result += 1
+        if self.overflow == "WRAP":
+            return (result - self.low) % (1 << self.width) + self.low
+        return min(max(result, self.low), self.high)
 
     def to_float(self, integers: NDArray[np.int64]) -> NDArray[np.float64]:
         """Values of `integers`, exact in float64 up to 53 bits."""
         return integers.astype(np.float64) * self.scale
 
+    def _shift_left(self, integers: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
+        if self.overflow == "WRAP":  # bits shifted out of 64 are beyond the width anyway
+            return integers << shift if shift < 64 else np.zeros_like(integers)
+        shift = min(shift, MAXIMAL_WIDTH)  # already takes 1 beyond every format
+        limit = (max(self.high, -self.low) >> shift) + 1
+        return np.clip(integers, -limit, limit) << shift
+
+    def _shift_right(self, integers: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
+        floor = integers >> min(shift, 63)
+        if self.rounding == "TRN":
+            return floor
+        if shift > 63:  # at most half a step from 0, and the tie is even
+            return np.zeros_like(integers)
+        remainder, half = integers - (floor << shift), np.int64(1) << (shift - 1)
+        return floor + ((remainder > half) | ((remainder == half) & ((floor & 1) == 1)))
+
     def _contain(self, integers: NDArray[np.int64]) -> NDArray[np.int64]:
         if self.overflow != "WRAP":
             return np.clip(integers, self.low, self.high)
-        span = 1 << self.width
-        return (integers - self.low) % span + self.low
+        wrapped = integers & ((1 << self.width) - 1)
+        return wrapped - ((wrapped >> (self.width - 1)) << self.width) if self.signed else wrapped
+
+
+def _as_int64(integers: NDArray[np.generic]) -> NDArray[np.int64]:
+    array = np.asarray(integers)
+    if array.dtype.kind not in "iu":
+        raise GraphError(f"cannot requantize dtype {array.dtype}", remedy="give integers within int64")
+    if array.dtype == np.uint64 and array.size and int(array.max()) > np.iinfo(np.int64).max:
+        raise GraphError(f"{int(array.max())} is beyond int64", remedy="give integers within int64")
+    return array.astype(np.int64)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import GraphError
-from .builder import GraphBuilder, Maxima
+from .builder import IDENTIFIER, GraphBuilder, Maxima
 from .nodes import Add, Concat, Dense, EdgeAggregate, EdgeGather, Input, Node, Output, Requantize, TensorType
 
 
@@ -32,9 +32,11 @@ class TypedGraph:
         """Finish a builder.
 
         Raises:
-            GraphError: There is no input or no output, or a node is used by nothing.
+            GraphError: The name is no identifier, there is no input or no output, or a node is used by nothing.
 
         """
+        if not IDENTIFIER.match(name):
+            raise GraphError(f"graph name {name!r} is not an identifier", remedy="use letters, digits and _")
         nodes = tuple(builder.nodes.values())
         used = {source for node in nodes for source in node.inputs}
         unused = [node.name for node in nodes if node.name not in used and not isinstance(node, Output)]
@@ -132,7 +134,14 @@ def rebuild(
     return TypedGraph.from_builder(builder, name=graph.name)
 
 
+SOURCES: dict[type[Node], int] = {Input: 0, Dense: 1, Requantize: 1, Add: 2, EdgeGather: 2, EdgeAggregate: 2, Output: 1}
+
+
 def _append(builder: GraphBuilder, node: Node) -> None:
+    expected = SOURCES.get(type(node), len(node.inputs))
+    if len(node.inputs) != expected:
+        kind = type(node).__name__
+        raise GraphError(f"node {node.name} has {len(node.inputs)} inputs", remedy=f"give a {kind} {expected}")
     match node:
         case Input(tensor=TensorType(is_index=True)):
             builder.edge_index(node.name)
