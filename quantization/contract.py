@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.utils import prune
 
 from ..core import ContractError
 from .fixed_point import FixedPoint, Overflow, Rounding
@@ -118,6 +119,7 @@ def weight_of(name: str, module: qnn.QuantLinear) -> QuantizedArray:
     quantizer: Any = module.weight_quant
     if not getattr(quantizer, "is_quant_enabled", False):
         raise ContractError(f"module {name} has float weights", remedy=PRESETS_REMEDY)
+    apply_pruning_masks(module)
     with torch.no_grad():
         quantized: Any = module.quant_weight()
     if float(quantized.zero_point.abs().max()) != 0:
@@ -144,6 +146,19 @@ def bias_of(name: str, module: qnn.QuantLinear) -> QuantizedArray | None:
     with torch.no_grad():
         quantized: Any = module.quant_bias()
     return _covering(name, "bias", quantized.value, quantized.scale)
+
+
+def apply_pruning_masks(module: nn.Module) -> None:
+    """Bring pruned parameters of a module and its children up to date, as calling them would.
+
+    `torch.nn.utils.prune` derives `weight` from `weight_orig` and `weight_mask` in a hook of the forward pass, so that
+    between an optimizer's step and the next pass it is stale; nor can a model be copied while it holds gradients.
+    """
+    with torch.no_grad():
+        for child in module.modules():
+            for hook in child._forward_pre_hooks.values():
+                if isinstance(hook, prune.BasePruningMethod):
+                    hook(child, ())
 
 
 def _covering(name: str, what: str, values: torch.Tensor, scales: torch.Tensor) -> QuantizedArray:

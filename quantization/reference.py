@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..core import ContractError
+from .contract import apply_pruning_masks
 from .graph import TypedGraph
 from .tracer import trace_model
 
@@ -35,6 +36,7 @@ class BrevitasReference:
 
     def __init__(self, model: nn.Module, graph: TypedGraph) -> None:
         self.graph = graph
+        apply_pruning_masks(model)
         trace = trace_model(copy.deepcopy(model).double().eval(), name=graph.name, maxima=graph.maxima)
         if trace.graph.digest != graph.digest:
             raise ContractError(
