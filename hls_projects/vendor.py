@@ -1,4 +1,4 @@
-"""What a written project holds for the vendors' tools: the Makefile."""
+"""What a written project holds for the vendors' tools: Makefile, scripts of the HLS tool, the kernel of a card."""
 
 from __future__ import annotations
 
@@ -7,29 +7,60 @@ from pathlib import Path
 from typing import Any
 
 from ..quantization import TypedGraph
-from .project import ProjectConfig
+from .kernel import write_kernel
+from .project import PARTS, ProjectConfig
 
 TEMPLATES = Path(__file__).parent / "templates"
-VENDOR = {
+TOOLS = {
     "Vitis": {
         "tool": "vitis-run",
-        "product": "AMD Vitis HLS 2023.2 or later",
-        "command": "printf 'array set opt { reset 1 csim 0 synth 1 cosim %s validation 0 export %s vsynth 0"
-        " fifo_opt 0 }\\n' $(COSIM) $(EXPORT) > build_opt.tcl\n\tvitis-run --mode hls --tcl build_prj.tcl",
+        "product": "AMD Vitis 2023.2 or later (or vitis_hls of Vitis HLS 2020.2 or later)",
+        "check": "command -v vitis-run >/dev/null || command -v vitis_hls >/dev/null",
+        "hls": "if command -v vitis-run >/dev/null; then vitis-run --mode hls --tcl vendor.tcl;"
+        " else vitis_hls -f vendor.tcl; fi",
+        "log": "vitis_hls.log",
     },
     "Vivado": {
         "tool": "vivado_hls",
-        "product": "Xilinx Vivado HLS 2020.1 or earlier",
-        "command": 'vivado_hls -f build_prj.tcl "reset=1 csim=0 synth=1 cosim=$(COSIM) validation=0 export=$(EXPORT)'
-        ' vsynth=0 fifo_opt=0"',
+        "product": "Xilinx Vivado HLS 2018.2 to 2020.1",
+        "check": "command -v vivado_hls >/dev/null",
+        "hls": "vivado_hls -f vendor.tcl",
+        "log": "vivado_hls.log",
     },
 }
 
 
 def makefile_text(project_name: str, config: ProjectConfig) -> str:
-    """The Makefile of a project."""
-    makefile = string.Template((TEMPLATES / "Makefile.in").read_text(encoding="utf-8"))
-    return makefile.substitute(project=project_name, **VENDOR[config.backend])
+    """The Makefile of a project: `csim` with g++ alone, the other targets with the vendor's tools.
+
+    Args:
+        project_name: Name of the project and of its top function.
+        config: How the project is written.
+
+    Returns:
+        The text.
+    """
+    names: dict[str, object] = {
+        "project": project_name,
+        "backend": config.backend,
+        "part": config.part or PARTS[config.backend],
+        "clock_period": f"{config.clock_period:g}",
+    }
+    if config.backend == "Quartus":
+        vendor = _filled("Makefile.quartus.in", names) + _filled("Makefile.nokernel.in", names)
+        names |= {
+            "includes": "-Ifirmware/ac_types",
+            "products": f"{project_name}-fpga {project_name}-fpga.prj",
+        }
+    else:
+        names |= TOOLS[config.backend]
+        kernel = "Makefile.kernel.in" if config.backend == "Vitis" else "Makefile.nokernel.in"
+        vendor = _filled("Makefile.xilinx.in", names) + _filled(kernel, names)
+        names |= {
+            "includes": "-Ifirmware/ap_types" + (" -Ikernel" if config.backend == "Vitis" else ""),
+            "products": f"{project_name}_prj",
+        }
+    return _filled("Makefile.in", names | {"vendor": vendor.rstrip("\n") + "\n"})
 
 
 def write_vendor_files(
@@ -50,3 +81,13 @@ def write_vendor_files(
         model: hls4ml's model, whose variables are the arguments of the top function.
     """
     (directory / "Makefile").write_text(makefile_text(name, config), encoding="utf-8")
+    if config.backend == "Quartus":
+        return
+    script = _filled("vendor.tcl.in", {"project": name})
+    (directory / "vendor.tcl").write_text(script, encoding="utf-8")
+    if config.backend == "Vitis":
+        write_kernel(directory, name=name, graph=graph, config=config, model=model)
+
+
+def _filled(template: str, names: dict[str, object]) -> str:
+    return string.Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(names)
