@@ -1,123 +1,88 @@
-"""Typed graphs on disk: graph.json, weights.npz, manifest.json."""
+"""Typed graphs on disk: graph.json, weights.npz, manifest.json; the same graph gives the same bytes."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+import math
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as checked
 
-from ..core import GraphError, StrictModel, atomic_directory
+from ..core import GraphError, atomic_directory
 from .builder import Maxima
 from .fixed_point import FixedPoint
 from .graph import TypedGraph, rebuild
-from .nodes import Add, Concat, Dense, Dimension, EdgeAggregate, EdgeGather, Input, Node, Output, Requantize, TensorType
+from .nodes import Add, Concat, Dense, EdgeAggregate, EdgeGather, Input, Node, Output, Requantize, TensorType
+from .schema import (
+    SCHEMA_VERSION,
+    AggregateFile,
+    DenseFile,
+    FormatFile,
+    GraphFile,
+    ManifestFile,
+    NodeFile,
+    PlainFile,
+    TensorFile,
+    parse_file,
+)
 
-SCHEMA_VERSION = 1
 KINDS: dict[str, type[Node]] = {
     kind.__name__: kind for kind in (Input, Dense, Requantize, Concat, Add, EdgeGather, EdgeAggregate, Output)
 }
-
-
-class TensorFile(StrictModel):
-    """A tensor's type as stored."""
-
-    shape: list[Dimension]
-    signed: bool
-    width: int
-    integer: int
-    rounding: Literal["TRN", "RND_CONV"]
-    overflow: Literal["SAT", "SAT_SYM", "WRAP"]
-    low: int
-    high: int
-    is_index: bool = False
-
-
-@checked(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-class FormatFile:
-    """A weight's or bias' format as stored."""
-
-    signed: bool
-    width: int
-    integer: int
-    rounding: Literal["TRN", "RND_CONV"]
-    overflow: Literal["SAT", "SAT_SYM", "WRAP"]
-
-
-class NodeFile(StrictModel):
-    """A node as stored; weights and biases are in weights.npz under `<name>.weight` and `<name>.bias`."""
-
-    name: str
-    kind: Literal["Input", "Dense", "Requantize", "Concat", "Add", "EdgeGather", "EdgeAggregate", "Output"]
-    inputs: tuple[str, ...] = ()
-    tensor: TensorFile
-    weight_format: FormatFile | None = None
-    bias_format: FormatFile | None = None
-    column: Literal[0, 1] | None = None
-    mode: Literal["sum", "max"] | None = None
-
-
-class GraphFile(StrictModel):
-    """graph.json."""
-
-    schema_version: Literal[1]
-    name: str
-    maximal_nodes: int
-    maximal_edges: int
-    nodes: list[NodeFile]
+MAXIMAL_BYTES = 1 << 31  # of one array of weights
+REBUILD = "build the graph again"
 
 
 def save_graph(graph: TypedGraph, directory: Path, *, provenance: Mapping[str, Any]) -> None:
-    """Write a typed graph to a directory, whole or not at all."""
+    """Write a typed graph to a directory, whole or not at all; values JSON has no word for become strings or null."""
+    graph_text, weight_bytes = _serialise(graph)
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "sha256": {
+            "graph.json": hashlib.sha256(graph_text.encode()).hexdigest(),
+            "weights.npz": hashlib.sha256(weight_bytes).hexdigest(),
+        },
+        "provenance": _json_value(dict(provenance)),
+    }
     with atomic_directory(directory) as temporary:
-        graph_text, weight_bytes = _serialise(graph)
         (temporary / "graph.json").write_text(graph_text, encoding="utf-8")
         (temporary / "weights.npz").write_bytes(weight_bytes)
-        manifest = {
-            "schema_version": SCHEMA_VERSION,
-            "sha256": {
-                "graph.json": hashlib.sha256(graph_text.encode()).hexdigest(),
-                "weights.npz": hashlib.sha256(weight_bytes).hexdigest(),
-            },
-            "provenance": dict(provenance),
-        }
-        (temporary / "manifest.json").write_text(json.dumps(manifest, indent=2, default=str) + "\n", encoding="utf-8")
+        (temporary / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def load_graph(directory: Path) -> TypedGraph:
-    """Read a typed graph, checking hashes, schema, weights and every declared type."""
-    manifest = _read_json(directory, "manifest.json")
-    hashes = manifest.get("sha256") if isinstance(manifest, dict) else None
-    if not isinstance(hashes, dict):
-        raise GraphError(f"{directory}/manifest.json holds no hashes", remedy="build the graph again")
-    for name in ("graph.json", "weights.npz"):
-        if hashlib.sha256(_read(directory, name)).hexdigest() != hashes.get(name):
+    """Read a typed graph, checking hashes, schema, weights and every declared type.
+
+    Raises:
+        GraphError: Whatever is wrong with any of the three files.
+
+    """
+    manifest = parse_file(ManifestFile, _read(directory, "manifest.json"), path=directory / "manifest.json")
+    contents = {name: _read(directory, name) for name in ("graph.json", "weights.npz")}
+    for name, expected in manifest.sha256.model_dump(by_alias=True).items():
+        if hashlib.sha256(contents[name]).hexdigest() != expected:
             raise GraphError(
                 f"{directory}/{name} differs from its manifest", remedy="restore it or build the graph again"
             )
+    stored = parse_file(GraphFile, contents["graph.json"], path=directory / "graph.json")
+    weights = _read_weights(contents["weights.npz"], path=directory / "weights.npz")
     try:
-        stored = TypeAdapter(GraphFile).validate_json(_read(directory, "graph.json"))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise GraphError(f"{directory}/graph.json: {place}: {first['msg']}", remedy="build the graph again") from error
-    weights = _read_weights(directory)
-    maxima = Maxima(nodes=stored.maximal_nodes, edges=stored.maximal_edges)
-    declared = TypedGraph(name=stored.name, nodes=tuple(_node(item, weights) for item in stored.nodes), maxima=maxima)
-    derived = rebuild(declared)
+        declared = _declared_graph(stored, weights)
+        derived = rebuild(declared)
+    except GraphError as error:
+        raise GraphError(f"{directory}: {error.message}", remedy=error.remedy) from error
     for ours, theirs in zip(derived.nodes, declared.nodes, strict=True):
         if ours.tensor != theirs.tensor:
             raise GraphError(
-                f"{directory}: node {ours.name} declares {theirs.tensor}, derived {ours.tensor}",
-                remedy="build the graph again",
+                f"{directory}: node {ours.name} declares {theirs.tensor}, derived {ours.tensor}", remedy=REBUILD
             )
     return derived
 
@@ -132,8 +97,19 @@ def graph_digest(graph: TypedGraph) -> str:
 
 def _serialise(graph: TypedGraph) -> tuple[str, bytes]:
     buffer = io.BytesIO()
+    # NumPy dates every member 1980-01-01.
     np.savez_compressed(buffer, allow_pickle=False, **{key: _narrow(array) for key, array in _weights(graph).items()})
     return json.dumps(_graph_file(graph).model_dump(mode="json"), indent=1) + "\n", buffer.getvalue()
+
+
+def _json_value(value: Any) -> Any:  # noqa: ANN401 - any value of a provenance
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def _weights(graph: TypedGraph) -> dict[str, NDArray[np.int64]]:
@@ -172,34 +148,39 @@ def _node_file(node: Node) -> NodeFile:
         fields["bias_format"] = FormatFile(**vars(node.bias_format)) if node.bias_format is not None else None
     if isinstance(node, EdgeAggregate):
         fields |= {"column": node.column, "mode": node.mode}
-    return NodeFile(
-        name=node.name,
-        kind=type(node).__name__,  # type: ignore[arg-type] - checked by pydantic
-        inputs=node.inputs,
-        tensor=TensorFile(
-            shape=list(tensor.shape), low=tensor.low, high=tensor.high, is_index=tensor.is_index, **vars(tensor.format)
-        ),
-        **fields,
+    stored = TensorFile(
+        shape=list(tensor.shape), low=tensor.low, high=tensor.high, is_index=tensor.is_index, **vars(tensor.format)
     )
+    fields |= {"name": node.name, "kind": type(node).__name__, "inputs": list(node.inputs), "tensor": stored}
+    files: dict[type[Node], type[NodeFile]] = {Dense: DenseFile, EdgeAggregate: AggregateFile}
+    return files.get(type(node), PlainFile)(**fields)
 
 
-def _node(stored: NodeFile, weights: Mapping[str, NDArray[np.int64]]) -> Node:
+def _declared_graph(stored: GraphFile, weights: dict[str, NDArray[np.int64]]) -> TypedGraph:
+    maxima = Maxima(nodes=stored.maximal_nodes, edges=stored.maximal_edges)
+    unread = dict(weights)
+    graph = TypedGraph(name=stored.name, nodes=tuple(_node(item, unread) for item in stored.nodes), maxima=maxima)
+    if unread:
+        raise GraphError(f"weights {sorted(unread)} belong to no node", remedy=REBUILD)
+    return graph
+
+
+def _node(stored: NodeFile, unread: dict[str, NDArray[np.int64]]) -> Node:
     tensor = stored.tensor.model_dump()
     shape, low, high, is_index = (tensor.pop(key) for key in ("shape", "low", "high", "is_index"))
     fields: dict[str, Any] = {
         "name": stored.name,
-        "inputs": stored.inputs,
+        "inputs": tuple(stored.inputs),
         "tensor": TensorType(shape=tuple(shape), format=FixedPoint(**tensor), low=low, high=high, is_index=is_index),
     }
-    if stored.kind == "Dense":
-        key = f"{stored.name}.weight"
-        if key not in weights or stored.weight_format is None:
-            raise GraphError(f"node {stored.name}: weight or its format is missing", remedy="build the graph again")
-        fields["weight"] = weights[key]
-        fields["weight_format"] = FixedPoint(**vars(stored.weight_format))
-        fields["bias"] = weights.get(f"{stored.name}.bias")
-        fields["bias_format"] = FixedPoint(**vars(stored.bias_format)) if stored.bias_format is not None else None
-    if stored.kind == "EdgeAggregate":
+    if isinstance(stored, DenseFile):
+        for what, form in (("weight", stored.weight_format), ("bias", stored.bias_format)):
+            array = unread.pop(f"{stored.name}.{what}", None)
+            if (array is None) != (form is None):
+                missing = what if array is None else f"format of the {what}"
+                raise GraphError(f"node {stored.name}: the {missing} is missing", remedy=REBUILD)
+            fields |= {what: array, f"{what}_format": FixedPoint(**vars(form)) if form is not None else None}
+    if isinstance(stored, AggregateFile):
         fields |= {"column": stored.column, "mode": stored.mode}
     return KINDS[stored.kind](**fields)
 
@@ -213,16 +194,50 @@ def _read(directory: Path, name: str) -> bytes:
         ) from error
 
 
-def _read_json(directory: Path, name: str) -> Any:  # noqa: ANN401 - any JSON value
-    try:
-        return json.loads(_read(directory, name))
-    except ValueError as error:
-        raise GraphError(f"{directory / name} is not JSON: {error}", remedy="build the graph again") from error
+CORRUPT = (
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    SyntaxError,
+)
+"""What NumPy and zipfile raise on bytes that are no archive of arrays."""
 
 
-def _read_weights(directory: Path) -> dict[str, NDArray[np.int64]]:
+def _read_weights(content: bytes, *, path: Path) -> dict[str, NDArray[np.int64]]:
+    arrays: dict[str, NDArray[np.int64]] = {}
     try:
-        with np.load(io.BytesIO(_read(directory, "weights.npz")), allow_pickle=False) as archive:
-            return {key: archive[key].astype(np.int64) for key in archive.files}
-    except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise GraphError(f"{directory}/weights.npz is corrupt: {error}", remedy="build the graph again") from error
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for member in archive.infolist():
+                key = member.filename.removesuffix(".npy")
+                if key in arrays:
+                    raise GraphError(f"{path} holds {key} twice", remedy=REBUILD)
+                arrays[key] = _read_array(archive, member)
+    except CORRUPT as error:
+        raise GraphError(f"{path} is corrupt: {error}", remedy=REBUILD) from error
+    except GraphError as error:
+        raise GraphError(f"{path}: {error.message}", remedy=error.remedy) from error
+    return arrays
+
+
+def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[np.int64]:
+    """One array; its header may not claim more than the member holds, or a few bytes could ask for all memory."""
+    if member.file_size > MAXIMAL_BYTES:
+        raise GraphError(f"{member.filename} claims {member.file_size} bytes", remedy=REBUILD)
+    content = archive.read(member)
+    stream = io.BytesIO(content)
+    version = npy.read_magic(stream)
+    shape, _, dtype = npy.read_array_header_1_0(stream) if version == (1, 0) else npy.read_array_header_2_0(stream)
+    if dtype.kind not in "iu":
+        raise GraphError(f"{member.filename} has dtype {dtype}, no integers", remedy=REBUILD)
+    if math.prod(shape) * dtype.itemsize != len(content) - stream.tell() or any(size < 0 for size in shape):
+        raise GraphError(f"{member.filename} does not hold the shape {shape} it claims", remedy=REBUILD)
+    stream.seek(0)
+    array = npy.read_array(stream, allow_pickle=False)
+    if array.size and int(array.max()) > np.iinfo(np.int64).max:
+        raise GraphError(f"{member.filename} holds numbers beyond int64", remedy=REBUILD)
+    return array.astype(np.int64)
