@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,60 +13,69 @@ from .layers import LayerPlan
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def entry_source(project: str, plan: LayerPlan, model: Any) -> str:  # noqa: ANN401 - hls4ml is untyped
+class Ports:
+    """C++ that passes values to the top function and takes its results, as AMD's backends declare it."""
+
+    def begin(self) -> list[str]:
+        """Lines before the first input."""
+        return []
+
+    def load(self, variable: Any, source: str, source_type: str) -> list[str]:  # noqa: ANN401 - hls4ml is untyped
+        """Lines that convert the doubles at `source` to an input."""
+        types = f"{source_type}, {variable.type.name}, {_size(variable)}"
+        return [f"{_declare(variable)};", f"nnet::convert_data<{types}>({source}, {_name(variable)});"]
+
+    def call(self, project: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> list[str]:
+        """Lines that run the top function once."""
+        arguments = ", ".join(_name(variable) for variable in [*inputs, *outputs])
+        return [f"{_declare(variable)};" for variable in outputs] + [f"{project}({arguments});"]
+
+    def read(self, variable: Any, destination: str) -> str:  # noqa: ANN401 - hls4ml is untyped
+        """Line that converts an output to doubles at `destination`."""
+        types = f"{variable.type.name}, double, {_size(variable)}"
+        return f"nnet::convert_data<{types}>({_name(variable)}, {destination});"
+
+
+def entry_source(project: str, plan: LayerPlan, model: Any, ports: Ports | None = None) -> str:  # noqa: ANN401
     """Source of the C entry `hitfabric_csim(inputs, outputs, traced, count)` of an hls4ml model."""
     layers = {layer.name: layer for layer in model.get_layers()}
     targets = [
         f'            targets["{layer}"] = traced[{k}] + i * {_size(layers[layer].get_output_variable())};'
         for k, layer in enumerate(dict.fromkeys(plan.traced.values()))
     ]
+    ports = ports or Ports()
     inputs, outputs = model.get_input_variables(), model.get_output_variables()
-    body = []
+    body = ports.begin()
     for k, variable in enumerate(inputs):
-        body.append(f"{_declare(variable)};")
-        body.append(
-            f"nnet::convert_data<const double, {variable.type.name}, {_size(variable)}>"
-            f"(inputs[{k}] + i * {_size(variable)}, {_name(variable)});"
-        )
-    body += [f"{_declare(variable)};" for variable in outputs]
-    body.append(f"{project}({', '.join(_name(variable) for variable in [*inputs, *outputs])});")
-    for k, variable in enumerate(outputs):
-        body.append(
-            f"nnet::convert_data<{variable.type.name}, double, {_size(variable)}>"
-            f"({_name(variable)}, outputs[{k}] + i * {_size(variable)});"
-        )
+        body += ports.load(variable, f"inputs[{k}] + i * {_size(variable)}", "const double")
+    body += ports.call(project, inputs, outputs)
+    body += [ports.read(variable, f"outputs[{k}] + i * {_size(variable)}") for k, variable in enumerate(outputs)]
     template = string.Template((TEMPLATES / "csim_entry.cpp.in").read_text(encoding="utf-8"))
     return template.substitute(
         project=project, traced_count=len(targets), targets="\n".join(targets), body=_indent(body, spaces=8)
     )
 
 
-def testbench_source(project: str, plan: LayerPlan, model: Any, graph: TypedGraph) -> str:  # noqa: ANN401
+def testbench_source(
+    project: str,
+    model: Any,  # noqa: ANN401 - hls4ml is untyped
+    graph: TypedGraph,
+    ports: Ports | None = None,
+) -> str:
     """Source of the test bench, which reads tb_data/<tensor>.txt as `write_vectors` writes them."""
+    ports = ports or Ports()
     inputs = list(zip((node.name for node in graph.inputs), model.get_input_variables(), strict=True))
     outputs = list(zip((node.name for node in graph.outputs), model.get_output_variables(), strict=True))
-    declarations, body = [], []
-    for name, _ in inputs + outputs:
-        declarations.append(f'std::ifstream file_{name}("tb_data/{name}.txt");')
-        declarations.append(f"std::vector<double> values_{name};")
+    declarations = [f'Tensor file_{name}("{name}", {_size(variable)});' for name, variable in inputs + outputs]
+    declarations.append(f"Tensor *const tensors[] = {{{', '.join(f'&file_{name}' for name, _ in inputs + outputs)}}};")
+    body = ports.begin()
     for name, variable in inputs:
-        body.append(f'if (!read_line(file_{name}, "{name}", {_size(variable)}, values_{name}, ignored))')
-        body.append("    break;")
-        body.append(f"{_declare(variable)};")
-        types = f"double, {variable.type.name}, {_size(variable)}"
-        body.append(f"nnet::convert_data<{types}>(values_{name}.data(), {_name(variable)});")
-    body += [f"{_declare(variable)};" for _, variable in outputs]
-    body.append(f"{project}({', '.join(_name(variable) for _, variable in inputs + outputs)});")
+        body += ports.load(variable, f"file_{name}.values.data()", "double")
+    body += ports.call(project, [variable for _, variable in inputs], [variable for _, variable in outputs])
     for name, variable in outputs:
-        size = _size(variable)
-        body.append(f"std::vector<bool> compared_{name};")
-        body.append(f'if (!read_line(file_{name}, "{name}", {size}, values_{name}, compared_{name}))')
-        body.append("    break;")
-        body.append(f"std::vector<double> found_{name}({size});")
-        body.append(
-            f"nnet::convert_data<{variable.type.name}, double, {size}>({_name(variable)}, found_{name}.data());"
-        )
-        body.append(f'mismatches += check("{name}", rows, values_{name}, compared_{name}, found_{name});')
+        body.append(f"std::vector<double> found_{name}({_size(variable)});")
+        body.append(ports.read(variable, f"found_{name}.data()"))
+        body.append(f"mismatches += check(file_{name}, found_{name}, rows);")
     template = string.Template((TEMPLATES / "testbench.cpp.in").read_text(encoding="utf-8"))
     return template.substitute(
         project=project, declarations=_indent(declarations, spaces=4), body=_indent(body, spaces=8)

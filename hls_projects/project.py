@@ -49,7 +49,7 @@ class ProjectConfig(StrictModel):
         reuse_factor: Multiplications per multiplier; also the initiation interval. The Resource strategy takes the
             nearest factor that each layer allows.
         parallelism: Lanes of the dataflow design: nodes or edges per packet, and per cycle.
-        strategy: hls4ml's strategy for dense layers.
+        strategy: hls4ml's strategy for dense layers; the Quartus backend has Resource alone.
         stream_depths: Depth of the stream behind a layer, by layer name; hls4ml's own choice where a layer is not
             named. Dataflow only.
     """
@@ -79,6 +79,8 @@ class ProjectConfig(StrictModel):
             raise ValueError("stream_depths are of the dataflow design; throughput has no streams")
         if self.backend == "Quartus" and self.parallelism > 1:
             raise ValueError(f"parallelism {self.parallelism}: the Quartus kernels have one lane")
+        if self.backend == "Quartus" and self.strategy == "Latency" and "strategy" in self.model_fields_set:
+            raise ValueError("strategy Latency: hls4ml's Quartus backend has Resource alone")
         return self
 
     def resolved(self, graph: TypedGraph) -> ProjectConfig:
@@ -95,6 +97,8 @@ class ProjectConfig(StrictModel):
                 remedy="set parallelism to 1, or use the throughput design",
             )
         filled = {"design": design, "io_type": IO_TYPES[design], "part": self.part or PARTS[self.backend]}
+        if self.backend == "Quartus":
+            filled["strategy"] = "Resource"
         return self.model_copy(update=filled)
 
 
@@ -160,7 +164,7 @@ def write_manifest(project: HlsProject) -> None:
     directory = project.directory
     files = [ENTRY_FILE] + [
         str(path.relative_to(directory))
-        for folder in ("firmware", GRAPH_FOLDER)
+        for folder in ("firmware", "bounded", GRAPH_FOLDER)
         for path in sorted((directory / folder).rglob("*"))
         if path.is_file()
     ]

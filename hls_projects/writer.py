@@ -13,18 +13,21 @@ from typing import Any
 
 from ..core import GraphError, atomic_directory
 from ..quantization import TypedGraph
-from .entry import entry_source, testbench_source
+from .entry import Ports, entry_source, testbench_source
 from .extension import register
 from .layers import LayerPlan, plan_layers
 from .project import ENTRY_FILE, GRAPH_FOLDER, HlsProject, ProjectConfig, write_manifest
+from .quartus import check_quartus, quartus_ports, signed_accumulators, trace_each_layer
 from .vendor import write_vendor_files
 
-WEIGHT_ARRAY = re.compile(r"^(?P<type>\w+) (?P<name>\w+)\[(?P<size>\d+)\] = \{(?P<values>.*)\};$", flags=re.MULTILINE)
+WEIGHT_ARRAY = re.compile(
+    r"^(?P<const>static const )?(?P<type>\w+) (?P<name>\w+)\[(?P<size>\d+)\] = \{(?P<values>.*)\};$", flags=re.MULTILINE
+)
 WEIGHT_TABLE = r"""#define \g<name>_VALUES \g<values>
-#ifdef __SYNTHESIS__
-\g<type> \g<name>[\g<size>] = {\g<name>_VALUES};
+#ifdef @SYNTHESIS@
+\g<const>\g<type> \g<name>[\g<size>] = {\g<name>_VALUES};
 #else
-\g<type> \g<name>[\g<size>];
+static \g<type> \g<name>[\g<size>];
 static const double \g<name>_table[\g<size>] = {\g<name>_VALUES};
 static const bool \g<name>_loaded = []() {
     for (unsigned i = 0; i < \g<size>; i++)
@@ -32,6 +35,7 @@ static const bool \g<name>_loaded = []() {
     return true;
 }();
 #endif"""
+SYNTHESIS_MACRO = {"Vitis": "__SYNTHESIS__", "Vivado": "__SYNTHESIS__", "Quartus": "__INTELFPGA_COMPILER__"}
 
 
 def write_project(
@@ -63,6 +67,11 @@ def write_project(
     widths = dict(accumulator_widths or {})
     plan = plan_layers(graph, accumulator_widths=widths)
     register()
+    ports = Ports()
+    if config.backend == "Quartus":
+        check_quartus(graph, config)
+        plan = signed_accumulators(plan, keep=widths)
+        ports = quartus_ports(config)
     name = f"hitfabric_{graph.name}"
     with atomic_directory(directory) as temporary:
         model, chatter = _quietly(lambda: _model(plan, temporary, name=name, config=config), graph=graph)
@@ -75,10 +84,12 @@ def write_project(
         _, more = _quietly(model.write, graph=graph)
         (temporary / "hls4ml.log").write_text(chatter + more, encoding="utf-8")
         _remove_bridge(temporary, name)
-        _load_weights_from_tables(temporary)
+        if config.backend == "Quartus":
+            trace_each_layer(temporary, name=name, model=model)
+        _load_weights_from_tables(temporary, synthesis_macro=SYNTHESIS_MACRO[config.backend])
         _make_reproducible(temporary, stamp=model.config.get_config_value("Stamp"), digest=graph.digest)
-        (temporary / ENTRY_FILE).write_text(entry_source(name, plan, model), encoding="utf-8")
-        (temporary / f"{name}_test.cpp").write_text(testbench_source(name, plan, model, graph), encoding="utf-8")
+        (temporary / ENTRY_FILE).write_text(entry_source(name, plan, model, ports), encoding="utf-8")
+        (temporary / f"{name}_test.cpp").write_text(testbench_source(name, model, graph, ports), encoding="utf-8")
         write_vendor_files(temporary, name=name, graph=graph, config=config, model=model)
         graph.save(temporary / GRAPH_FOLDER)
         project = HlsProject(
@@ -160,14 +171,15 @@ def _remove_bridge(directory: Path, name: str) -> None:
     (directory / "build_lib.sh").unlink()
 
 
-def _load_weights_from_tables(directory: Path) -> None:
+def _load_weights_from_tables(directory: Path, *, synthesis_macro: str) -> None:
     """Let the C simulation convert each weight array from a table of doubles when the library is loaded.
 
     As hls4ml writes them, g++ compiles one constructor call per weight: 26 s instead of 3 for 4,992 weights.
     Synthesis reads the same values in hls4ml's own form.
     """
+    table = WEIGHT_TABLE.replace("@SYNTHESIS@", synthesis_macro)
     for path in sorted((directory / "firmware" / "weights").glob("*.h")):
-        text, count = WEIGHT_ARRAY.subn(WEIGHT_TABLE, path.read_text(encoding="utf-8"))
+        text, count = WEIGHT_ARRAY.subn(table, path.read_text(encoding="utf-8"))
         if count != 1:
             raise GraphError(f"{path.name} holds {count} weight arrays", remedy="install hls4ml 1.3.0")
         path.write_text(text, encoding="utf-8")
