@@ -1,14 +1,15 @@
-"""The bit-accuracy comparison: every executor against the golden model, node by node, zero mismatches tolerated."""
+"""The bit-accuracy comparison: every executor against a reference, node by node, zero mismatches tolerated."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core import GraphError
 from ..quantization import Requantize, TypedGraph
 from .executor import Arrays
 
@@ -78,7 +79,11 @@ class Rung:
     def add(self, expected: Integers, found: Integers, *, batch: int, saturates: bool) -> None:
         """Compare one batch of this node's integers."""
         if found.shape != expected.shape:
-            raise AssertionError(f"{self.executor} gave shape {found.shape} for {self.node}, not {expected.shape}")
+            raise GraphError(
+                f"{self.executor} gave shape {found.shape} for node {self.node} of {self.network},"
+                f" the reference {expected.shape}",
+                remedy="report this network as a defect of hitfabric",
+            )
         self.compared += expected.size
         if expected.size:
             self.reached_low = int(min(expected.min(), self.reached_low if self.reached_low is not None else self.high))
@@ -93,6 +98,17 @@ class Rung:
             index = tuple(int(axis) for axis in np.argwhere(different)[0])
             self.first = Divergence(batch=batch, index=index, expected=int(expected[index]), found=int(found[index]))
         self.mismatches += count
+
+    def merge(self, other: Rung) -> None:
+        """Add the counts of further batches of the same network, node and executor; any order gives the same sums."""
+        self.compared += other.compared
+        self.mismatches += other.mismatches
+        self.saturated += other.saturated
+        firsts = [first for first in (self.first, other.first) if first is not None]
+        self.first = min(firsts, key=lambda first: first.batch, default=None)
+        lows = [low for low in (self.reached_low, other.reached_low) if low is not None]
+        highs = [high for high in (self.reached_high, other.reached_high) if high is not None]
+        self.reached_low, self.reached_high = min(lows, default=None), max(highs, default=None)
 
 
 @dataclass(kw_only=True)
@@ -130,7 +146,7 @@ def compare_executors(reference: Comparable, others: Sequence[Comparable], batch
     """Run the same vectors through every executor and compare every visible node.
 
     Args:
-        reference: The golden executor.
+        reference: What the others have to equal; the golden executor as a rule.
         others: Executors of the same graph.
         batches: Inputs, one mapping per call; they are consumed one at a time.
 
@@ -138,24 +154,55 @@ def compare_executors(reference: Comparable, others: Sequence[Comparable], batch
         The ladder; an executor is right only where it was compared and has 0 mismatches.
 
     """
-    nodes = reference.graph.visible
-    rungs = {
-        (other.name, node.name): Rung(
-            network=reference.graph.name,
-            node=node.name,
-            executor=other.name,
-            low=node.tensor.low,
-            high=node.tensor.high,
-        )
-        for other in others
-        for node in nodes
-    }
+    network = reference.graph.name
+    rungs = new_rungs(reference.graph, [other.name for other in others], network=network)
     for number, inputs in enumerate(batches):
         expected = reference.run_integers(inputs)
         for other in others:
             found = other.run_integers(inputs)
-            for node in nodes:
-                rungs[other.name, node.name].add(
-                    expected[node.name], found[node.name], batch=number, saturates=isinstance(node, Requantize)
-                )
+            compare_values(rungs, reference.graph, other.name, expected=expected, found=found, batch=number)
     return Ladder(rungs=list(rungs.values()))
+
+
+Rungs = dict[tuple[str, str], Rung]
+"""Rungs of one network by executor and node."""
+
+
+def new_rungs(graph: TypedGraph, executors: Iterable[str], *, network: str) -> Rungs:
+    """Empty rungs of a network, one per executor and visible node."""
+    return {
+        (executor, node.name): Rung(
+            network=network, node=node.name, executor=executor, low=node.tensor.low, high=node.tensor.high
+        )
+        for executor in executors
+        for node in graph.visible
+    }
+
+
+def compare_values(
+    rungs: Rungs,
+    graph: TypedGraph,
+    executor: str,
+    *,
+    expected: Mapping[str, Integers],
+    found: Mapping[str, Integers],
+    batch: int,
+) -> None:
+    """Count what one executor gave for one batch into its rungs.
+
+    Args:
+        rungs: Rungs of the network.
+        graph: The network.
+        executor: Whose values `found` are.
+        expected: Integers of the reference by visible node.
+        found: Integers of the executor by visible node.
+        batch: Number of the batch.
+
+    Raises:
+        GraphError: A shape differs.
+
+    """
+    for node in graph.visible:
+        rungs[executor, node.name].add(
+            expected[node.name], found[node.name], batch=batch, saturates=isinstance(node, Requantize)
+        )

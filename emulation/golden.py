@@ -32,7 +32,7 @@ class GoldenExecutor:
 
     Args:
         graph: The network.
-        accumulator_widths: Bits of accumulators that wrap, by Dense node: what narrower hardware would do. None by
+        accumulator_widths: Bits of accumulators that wrap, by node: what narrower hardware would do. None by
             default, since every accumulator of a typed graph is proven wide enough.
 
     """
@@ -61,23 +61,38 @@ class GoldenExecutor:
             if isinstance(node, Input):
                 values[node.name] = _enter(node, inputs[node.name])
             else:
-                result = _compute(self.graph, node, [values[name] for name in node.inputs], sizes)
+                result = compute_node(self.graph, node, [values[name] for name in node.inputs], sizes)
                 values[node.name] = self._narrow(node, result)
         return values
 
     def _narrow(self, node: Node, result: Integers) -> Integers:
-        if node.name not in self._widths:
-            return result
-        width = self._widths[node.name]
-        narrow = FixedPoint(signed=node.tensor.low < 0, width=width, integer=width, overflow="WRAP")
-        return narrow.requantize(result, fraction=0)
+        width = self._widths.get(node.name)
+        return result if width is None else wrap(node, result, width=width)
+
+
+def wrap(node: Node, values: Integers, *, width: int) -> Integers:
+    """What an accumulator of `width` bits, as signed as the node's exact one, makes of a node's integers."""
+    narrow = FixedPoint(signed=node.tensor.low < 0, width=width, integer=width, overflow="WRAP")
+    return narrow.requantize(values, fraction=0)
 
 
 def _enter(node: Input, array: NDArray[Any]) -> Integers:
     return array.astype(np.int64) if node.tensor.is_index else node.tensor.format.quantize(array)
 
 
-def _compute(graph: TypedGraph, node: Node, sources: list[Integers], sizes: Sizes) -> Integers:
+def compute_node(graph: TypedGraph, node: Node, sources: Sequence[Integers], sizes: Sizes) -> Integers:
+    """Integers of one node from those of its inputs.
+
+    Args:
+        graph: The network; gives the grids of the inputs.
+        node: Any node but an input.
+        sources: Integers of the node's inputs, each on its own grid.
+        sizes: Sizes of the call.
+
+    Returns:
+        int64 array on the grid of the node.
+
+    """
     fraction = node.tensor.format.fraction
     fractions = [graph[name].tensor.format.fraction for name in node.inputs]
     match node:

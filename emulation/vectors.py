@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..quantization import Input, TypedGraph
+from .coverage import GraphCoverage
+from .golden import GoldenExecutor
+from .search import directed_vectors
 
 Vectors = dict[str, NDArray[np.float32] | NDArray[np.int64]]
 
@@ -50,6 +53,24 @@ def extreme_vectors(graph: TypedGraph, *, seed: int = 0, random_rows: int = 1000
     }
     for index in indices.values():
         yield {**_random_features(graph, full, generator), index_name: index}
+
+
+def format_vectors(graph: TypedGraph, *, seed: int = 0) -> list[Vectors]:
+    """Extremes of every format, then what a directed search adds to their coverage.
+
+    Args:
+        graph: The network.
+        seed: Seed of the random vectors and of the search.
+
+    Returns:
+        Inputs by name, one mapping per batch, every batch within the maxima.
+
+    """
+    golden, coverage = GoldenExecutor(graph), GraphCoverage(graph)
+    found = list(extreme_vectors(graph, seed=seed))
+    for inputs in found:
+        coverage.add(inputs, golden.run_all(inputs))
+    return [*found, *directed_vectors(graph, coverage, seed=seed)]
 
 
 def _features(graph: TypedGraph) -> list[Input]:

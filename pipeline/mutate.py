@@ -39,14 +39,11 @@ def mutate_network(
     return [
         result
         for name in executors
-        for result in try_mutations(graph, vectors, make=makers[name], seed=seed)
-        if result.executor == name
+        for result in try_mutations(graph, vectors, make=makers[name], seed=seed, executor=name)
     ]
 
 
 def _native_mutant(mutation: Mutation) -> Comparable:
-    if mutation.accumulator_widths:
-        return golden_mutant(mutation)  # told apart by its name, and left out above
     return make_executor("native", mutation.graph)
 
 

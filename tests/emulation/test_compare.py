@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hitfabric.emulation import compare_executors, extreme_vectors, make_executor, try_mutations
+from hitfabric.emulation import compare_executors, extreme_vectors
+from hitfabric.emulation.compare import compare_values, new_rungs
 from hitfabric.emulation.golden import GoldenExecutor
-from hitfabric.emulation.mutations import KINDS, Mutation
-from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
+from hitfabric.quantization import TypedGraph
 from support.hand_graph import hand_graph
 from support.random_graphs import graph_networks, random_inputs, row_networks
 
@@ -58,47 +57,24 @@ def test_coverage_counts_range_and_saturation() -> None:
     assert 0 < clipped.saturated <= clipped.compared
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_every_mutation_of_a_trained_like_network_is_caught(seed: int) -> None:
-    graph, vectors = lively_network(seed)
-    results = try_mutations(graph, vectors, seed=seed)
-    assert [result.kind for result in results] == list(KINDS)
-    assert all(result.caught for result in results), results
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_native_mutants_are_caught(seed: int) -> None:
-    graph, vectors = lively_network(seed)
-
-    def make(mutation: Mutation) -> GoldenExecutor:
-        if mutation.accumulator_widths:  # the native executor has no accumulator to narrow
-            return GoldenExecutor(mutation.graph, accumulator_widths=mutation.accumulator_widths)
-        return make_executor("native", mutation.graph)  # type: ignore[return-value] - same protocol
-
-    results = try_mutations(graph, vectors, make=make, seed=seed)
-    assert all(result.caught for result in results), results
-
-
-def lively_network(seed: int) -> tuple[TypedGraph, dict]:
-    """An interaction network whose every layer is alive, with vectors that exercise it."""
-    generator = np.random.default_rng(seed)
-    activation = FixedPoint(signed=True, width=8, integer=4)
-    weight = FixedPoint(signed=True, width=6, integer=1, overflow="SAT_SYM")
-    builder = GraphBuilder(maxima=Maxima(nodes=32, edges=64))
-    nodes, index = builder.input("nodes", shape=("N", 3), format=activation), builder.edge_index("edge_index")
-
-    def layer(name: str, source: str, width: int) -> str:
-        shape = (width, builder.nodes[source].tensor.width)
-        dense = builder.dense(name, source, weight=generator.integers(-31, 32, shape), weight_format=weight)
-        return builder.requantize(f"{name}_quant", dense, format=activation)
-
-    edges = layer("message", builder.edge_gather("ends", nodes, index), 4)
-    total = builder.requantize("total_quant", builder.edge_aggregate("total", edges, index), format=activation)
-    nodes = layer("update", builder.concat("joined", [nodes, total]), 4)
-    builder.output("score", layer("score_dense", builder.edge_gather("ends_again", nodes, index), 1))
-    graph = TypedGraph.from_builder(builder, name="lively")
-    vectors = random_inputs(graph, seed=seed, sizes={"N": 32, "E": 64})
-    return graph, {**vectors, "nodes": vectors["nodes"] / 4}
+@given(case=st.integers(0, 2), seed=st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_merged_rungs_equal_one_comparison(case: int, seed: int) -> None:
+    graph = hand_graph()
+    batches = [random_inputs(graph, seed=seed + number, sizes={"N": 3, "E": 5}) for number in range(3)]
+    whole = compare_executors(GoldenExecutor(graph), [OffByOne(graph)], batches).rungs
+    faulty, parts = OffByOne(graph), []
+    for number, inputs in enumerate(batches):
+        rungs = new_rungs(graph, [faulty.name], network=graph.name)
+        expected, found = GoldenExecutor(graph).run_integers(inputs), faulty.run_integers(inputs)
+        compare_values(rungs, graph, faulty.name, expected=expected, found=found, batch=number)
+        parts.append(list(rungs.values()))
+    order = [*range(case, 3), *range(case)]  # the order of the parts does not matter
+    merged = parts[order[0]]
+    for number in order[1:]:
+        for rung, more in zip(merged, parts[number], strict=True):
+            rung.merge(more)
+    assert merged == whole
 
 
 @given(graph=st.one_of(row_networks(), graph_networks()))
