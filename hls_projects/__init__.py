@@ -5,6 +5,7 @@ hls4ml itself is imported only when a project is written.
 
 from .cache import cached_project
 from .compile import compile_csim
+from .layers import static_shape
 from .project import HlsProject, ProjectConfig
 from .vectors import pad_inputs, write_vectors
 from .writer import write_project
@@ -15,6 +16,7 @@ __all__ = [
     "cached_project",
     "compile_csim",
     "pad_inputs",
+    "static_shape",
     "write_project",
     "write_vectors",
 ]

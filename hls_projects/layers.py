@@ -22,9 +22,11 @@ from ..quantization import (
     Requantize,
     TypedGraph,
 )
+from .project import ProjectConfig
+from .relays import relay_streams
 
 EXACT_BITS = 53  # values cross the border to C++ as doubles
-MAXIMAL_CONSUMERS = 7  # of one stream, by hls4ml's clone_stream
+DENSE_LAYERS = ("Dense", "HitfabricDense")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class LayerPlan:
         inputs: Layer names of the inputs, in the graph's order.
         outputs: Layer names of the outputs, in the graph's order.
         traced: Layer that computes each Requantize node.
-        shapes: Shape of one row or one graph by node, symbolic dimensions replaced by the maxima.
+        shapes: Shape of one row or one graph by node, as `static_shape` gives it.
     """
 
     layers: list[dict[str, Any]] = field(default_factory=list)
@@ -48,37 +50,53 @@ class LayerPlan:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
-def static_shape(graph: TypedGraph, node: Node) -> tuple[int, ...]:
-    """Shape of a node's tensor in the firmware: one row, or one graph of maximal size."""
-    sizes = {"N": graph.maxima.nodes, "E": graph.maxima.edges}
+def static_shape(graph: TypedGraph, node: Node, *, parallelism: int = 1) -> tuple[int, ...]:
+    """Shape of a node's tensor in the firmware: one row, or one graph of maximal size with whole packets.
+
+    Args:
+        graph: The network.
+        node: The node.
+        parallelism: Rows of one packet: nodes and edges are padded to a multiple of it.
+    """
+    maxima = {"N": graph.maxima.nodes, "E": graph.maxima.edges}
+    sizes = {dimension: -(-most // parallelism) * parallelism for dimension, most in maxima.items()}
     return tuple(size if isinstance(size, int) else sizes[size] for size in node.tensor.shape if size != "R")
 
 
-def plan_layers(graph: TypedGraph, *, accumulator_widths: Mapping[str, int] | None = None) -> LayerPlan:
+def plan_layers(
+    graph: TypedGraph, *, config: ProjectConfig | None = None, accumulator_widths: Mapping[str, int] | None = None
+) -> LayerPlan:
     """Translate a typed graph.
 
     Args:
         graph: The network.
+        config: How it is written.
         accumulator_widths: Bits of accumulators that wrap, by Dense node; proven wide enough by default.
 
     Returns:
         The plan.
 
     Raises:
+        ConfigError: The configuration is not one for such a network.
         GraphError: The network has a node that hls4ml cannot hold; the message names it.
     """
-    planner = _Planner(graph, accumulator_widths or {})
+    config = (config or ProjectConfig()).resolved(graph)
+    planner = _Planner(graph, config, accumulator_widths or {})
     for node in graph.nodes:
         planner.add(node)
-    planner.check_fan_out()
+    if config.io_type == "io_stream":
+        relay_streams(planner.plan)
     return planner.plan
 
 
 class _Planner:
     """Fills a plan node by node."""
 
-    def __init__(self, graph: TypedGraph, accumulator_widths: Mapping[str, int]) -> None:
+    def __init__(self, graph: TypedGraph, config: ProjectConfig, accumulator_widths: Mapping[str, int]) -> None:
         self.graph = graph
+        self.lanes = config.parallelism
+        # Networks of rows, and the Quartus backend, take hls4ml's own dense and concatenate.
+        self.own_rows = graph.is_graph_network and config.backend != "Quartus"
         self.accumulator_widths = accumulator_widths
         self.plan = LayerPlan()
         self.layer: dict[str, str] = {}  # layer that holds each node's value
@@ -96,7 +114,7 @@ class _Planner:
                 f"node {node.name} is {node.tensor.format.width} bits wide, the C simulation shows {EXACT_BITS}",
                 remedy="requantize to fewer bits",
             )
-        self.plan.shapes[node.name] = static_shape(self.graph, node)
+        self.plan.shapes[node.name] = static_shape(self.graph, node, parallelism=self.lanes)
         if isinstance(node, Requantize) and self.fused.get(node.inputs[0]) is node:
             self.layer[node.name] = self.plan.traced[node.name] = self.layer[node.inputs[0]]
             return
@@ -115,13 +133,14 @@ class _Planner:
             case Add():
                 self.append(node, "Merge", op="add")
             case EdgeGather():
-                self.append(node, "EdgeGather")
+                self.append(node, "EdgeGather", n_node=self.graph.maxima.nodes, n_lane=self.lanes)
             case EdgeAggregate():
                 self.append(
                     node,
                     "EdgeAggregate",
                     precisions={"accum": _type(node.tensor.format)},
                     n_node=self.graph.maxima.nodes,
+                    n_lane=self.lanes,
                     column=node.column,
                     use_max=node.mode == "max",
                 )
@@ -157,12 +176,14 @@ class _Planner:
         # The name becomes an argument of the C++ top function: the suffix keeps it off C++ keywords.
         name = self.unused(f"{node.name}_in")
         width = node.tensor.format.width
-        self.plan.layers.append(
-            {"class_name": "InputLayer", "name": name, "input_shape": list(self.plan.shapes[node.name])}
-        )
+        self.plan.layers.append({"class_name": "InputLayer", "name": name, "input_shape": self.packets(node)})
         self.plan.precisions[name] = {"result": f"uint<{width}>" if node.tensor.is_index else _type(node.tensor.format)}
         self.plan.inputs.append(name)
         self.layer[node.name] = name
+
+    def packets(self, node: Node) -> list[int]:
+        shape = list(self.plan.shapes[node.name])
+        return [shape[0] // self.lanes, shape[1] * self.lanes] if self.lanes > 1 else shape
 
     def dense(self, node: Dense) -> None:
         exact = node.tensor.format
@@ -175,8 +196,9 @@ class _Planner:
             precisions["bias"] = _type(node.bias_format)
         self.append(
             node,
-            "Dense",
+            "HitfabricDense" if self.own_rows else "Dense",
             precisions=precisions,
+            n_lane=self.lanes,
             n_in=node.weight.shape[1],
             n_out=node.weight.shape[0],
             weight_data=np.ascontiguousarray(node.weight_format.to_float(node.weight).T),
@@ -186,13 +208,16 @@ class _Planner:
 
     def concat(self, node: Concat) -> None:
         rank = len(self.plan.shapes[node.name])
-        attributes = {"op": f"concatenate{rank}d", "axis": rank}
+        attributes: dict[str, Any] = {"op": f"concatenate{rank}d", "axis": rank}
+        if self.own_rows:
+            attributes = {"n_lane": self.lanes}
+        kind = "HitfabricConcatenate" if self.own_rows else "Concatenate"
         left = self.layer[node.inputs[0]]
-        for source in node.inputs[1:-1]:  # hls4ml concatenates two at a time
-            self.append(node, "Concatenate", name=f"{node.name}_part", inputs=[left, self.layer[source]], **attributes)
+        for source in node.inputs[1:-1]:  # two at a time
+            self.append(node, kind, name=f"{node.name}_part", inputs=[left, self.layer[source]], **attributes)
             left = self.layer[node.name]
             self.plan.precisions[left]["result"] = _type(node.tensor.format)
-        self.append(node, "Concatenate", inputs=[left, self.layer[node.inputs[-1]]], **attributes)
+        self.append(node, kind, inputs=[left, self.layer[node.inputs[-1]]], **attributes)
 
     def output(self, node: Output) -> None:
         source = self.layer[node.inputs[0]]
@@ -201,15 +226,6 @@ class _Planner:
             source = self.layer[node.name]
         self.layer[node.name] = source
         self.plan.outputs.append(source)
-
-    def check_fan_out(self) -> None:
-        for name in self.plan.precisions:
-            consumers = sum(layer.get("inputs", []).count(name) for layer in self.plan.layers)
-            if consumers + self.plan.outputs.count(name) > MAXIMAL_CONSUMERS:
-                raise GraphError(
-                    f"{name} is read {consumers} times; hls4ml clones a stream {MAXIMAL_CONSUMERS} times at most",
-                    remedy="use fewer rounds of message passing",
-                )
 
 
 def _type(fixed_point: FixedPoint) -> str:

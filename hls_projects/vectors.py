@@ -16,8 +16,10 @@ from .project import HlsProject
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def pad_inputs(graph: TypedGraph, inputs: Arrays, *, nodes: int, edges: int) -> dict[str, NDArray[np.float64]]:
-    """Inputs as the firmware takes them: float64, padded to the maxima.
+def pad_inputs(
+    graph: TypedGraph, inputs: Arrays, *, nodes: int, edges: int, parallelism: int = 1
+) -> dict[str, NDArray[np.float64]]:
+    """Inputs as the firmware takes them: float64, padded to the maxima and to whole packets.
 
     Padding nodes are zero. Padding edges, and edges whose index is not below `nodes`, get the index `maxima.nodes`,
     which gathers zeros and is skipped by the aggregation.
@@ -27,6 +29,7 @@ def pad_inputs(graph: TypedGraph, inputs: Arrays, *, nodes: int, edges: int) -> 
         inputs: Checked inputs by name.
         nodes: Nodes of the graph; 0 for a network of rows.
         edges: Edges of the graph; 0 for a network of rows.
+        parallelism: Rows of one packet.
 
     Returns:
         Contiguous arrays by name: [rows, ...] for a network of rows, the static shape for a graph.
@@ -47,7 +50,8 @@ def pad_inputs(graph: TypedGraph, inputs: Arrays, *, nodes: int, edges: int) -> 
         if node.tensor.is_index:
             array = np.where(array < nodes, array, maxima.nodes)
         if graph.is_graph_network:
-            full = np.full(static_shape(graph, node), maxima.nodes if node.tensor.is_index else 0, dtype=np.float64)
+            shape = static_shape(graph, node, parallelism=parallelism)
+            full = np.full(shape, maxima.nodes if node.tensor.is_index else 0, dtype=np.float64)
             full[: len(array)] = array
             array = full
         padded[node.name] = np.ascontiguousarray(array, dtype=np.float64)
@@ -61,17 +65,17 @@ def write_vectors(project: HlsProject, cases: Sequence[tuple[Arrays, Arrays]]) -
         project: The project; the files go to its `tb_data/`.
         cases: Pairs of inputs and expected output values, as an executor's `run` takes and gives them.
     """
-    graph = project.graph
+    graph, parallelism = project.graph, project.config.parallelism
     lines: dict[str, list[str]] = {node.name: [] for node in (*graph.inputs, *graph.outputs)}
     for inputs, outputs in cases:
         sizes = _graph_sizes(graph, inputs)
-        padded = pad_inputs(graph, inputs, nodes=sizes["N"], edges=sizes["E"])
+        padded = pad_inputs(graph, inputs, nodes=sizes["N"], edges=sizes["E"], parallelism=parallelism)
         for name, array in padded.items():
             lines[name] += _lines(array, batched=not graph.is_graph_network)
         for node in graph.outputs:
             expected = np.asarray(outputs[node.name], dtype=np.float64)
             if graph.is_graph_network:
-                full = np.full(static_shape(graph, node), np.nan)
+                full = np.full(static_shape(graph, node, parallelism=parallelism), np.nan)
                 full[: len(expected)] = expected
                 expected = full
             lines[node.name] += _lines(expected, batched=not graph.is_graph_network)

@@ -15,7 +15,7 @@ from ..core import GraphError, atomic_directory
 from ..quantization import TypedGraph
 from .entry import Ports, entry_source, testbench_source
 from .extension import register
-from .layers import LayerPlan, plan_layers
+from .layers import DENSE_LAYERS, LayerPlan, plan_layers
 from .project import ENTRY_FILE, GRAPH_FOLDER, HlsProject, ProjectConfig, write_manifest
 from .quartus import check_quartus, quartus_ports, signed_accumulators, trace_each_layer
 from .vendor import write_vendor_files
@@ -65,7 +65,7 @@ def write_project(
     """
     config = (config or ProjectConfig()).resolved(graph)
     widths = dict(accumulator_widths or {})
-    plan = plan_layers(graph, accumulator_widths=widths)
+    plan = plan_layers(graph, config=config, accumulator_widths=widths)
     register()
     ports = Ports()
     if config.backend == "Quartus":
@@ -121,7 +121,13 @@ def _model(plan: LayerPlan, directory: Path, *, name: str, config: ProjectConfig
     settings["TraceOutput"] = True
     settings["HLSConfig"] = {
         # hls4ml insists on a default precision; every layer below states its own.
-        "Model": {"Precision": "ap_fixed<16,6>", "ReuseFactor": config.reuse_factor, "Strategy": config.strategy},
+        "Model": {
+            "Precision": "ap_fixed<16,6>",
+            "ReuseFactor": config.reuse_factor,
+            "Strategy": config.strategy,
+            # Of the top function, where hls4ml makes one pipeline of it: io_parallel with the Latency strategy.
+            "PipelineInterval": config.reuse_factor,
+        },
         "LayerName": {
             layer["name"]: {
                 "Precision": plan.precisions[layer["name"]],
@@ -143,7 +149,7 @@ def _reuse_factor(layer: dict[str, Any], config: ProjectConfig) -> int:
     """
     from hls4ml.backends import get_backend
 
-    if config.strategy != "Resource" or layer["class_name"] != "Dense":
+    if config.strategy != "Resource" or layer["class_name"] not in DENSE_LAYERS:
         return config.reuse_factor
     backend = get_backend(config.backend)
     allowed = backend.get_valid_reuse_factors(layer["n_in"], layer["n_out"])
