@@ -5,6 +5,7 @@ Each rule is checked on the trained module itself; every violation names the mod
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,19 @@ from torch.nn.utils import prune
 from ..core import ContractError
 from .fixed_point import FixedPoint, Overflow, Rounding
 from .modules import EdgeAggregate, EdgeGather
+from .refusals import module_remedy
 
 ROUNDINGS: dict[str, Rounding] = {"FLOOR": "TRN", "ROUND": "RND_CONV"}
-PASS_THROUGH = (nn.Dropout, nn.Identity)
+PASS_THROUGH = (nn.modules.dropout._DropoutNd, nn.Identity)
+"""Modules that do nothing in evaluation mode."""
+
+QUANTIZED = (qnn.QuantLinear, qnn.QuantReLU, qnn.QuantIdentity)
+LEAVES = (*QUANTIZED, EdgeGather, EdgeAggregate)
+"""Modules with a node of their own; subclasses are taken as long as they keep `forward`."""
+
+PROVEN_BITS = 16
+"""Widths that the property tests cover."""
+
 PRESETS_REMEDY = "use the presets in hitfabric.quantization.presets"
 
 
@@ -32,37 +43,6 @@ class QuantizedArray:
     format: FixedPoint
 
 
-@dataclass(frozen=True, kw_only=True)
-class Violation:
-    """One broken rule of the contract."""
-
-    module: str
-    rule: str
-    remedy: str
-
-
-def lint(model: nn.Module) -> list[Violation]:
-    """Check every module of a model against the contract.
-
-    Args:
-        model: Brevitas model; it is put into evaluation mode.
-
-    Returns:
-        The violations, empty where the model can become firmware.
-
-    """
-    model.eval()
-    violations: list[Violation] = []
-    for name, module in model.named_modules():
-        if _is_inside_quantizer(name, model) or (list(module.children()) and not _is_checked(module)):
-            continue
-        try:
-            check_module(name, module)
-        except ContractError as error:
-            violations.append(Violation(module=name or type(model).__name__, rule=error.message, remedy=error.remedy))
-    return violations
-
-
 def check_module(name: str, module: nn.Module) -> None:
     """Check one module.
 
@@ -70,43 +50,66 @@ def check_module(name: str, module: nn.Module) -> None:
         ContractError: It breaks a rule, or is of a kind firmware has no node for.
 
     """
+    if isinstance(module, LEAVES):
+        base = next(kind for kind in LEAVES if isinstance(module, kind))
+        if type(module).forward is not base.forward:
+            raise ContractError(
+                f"module {name} overrides the forward of {base.__name__}", remedy=f"use {base.__name__} itself"
+            )
     if isinstance(module, qnn.QuantLinear):
+        _check_no_other_quantizer(name, module, ("input_quant", "output_quant"))
         weight_of(name, module)
         bias_of(name, module)
     elif isinstance(module, qnn.QuantReLU | qnn.QuantIdentity):
+        _check_no_other_quantizer(name, module, ("input_quant",))
         activation_format(name, module)
     elif not isinstance(module, (EdgeGather, EdgeAggregate, nn.Sequential, nn.ModuleList, *PASS_THROUGH)):
         raise ContractError(
-            f"module {name} is {type(module).__name__}, which firmware has no node for", remedy=_replacement(module)
+            f"module {name} is {type(module).__name__}, which firmware has no node for", remedy=module_remedy(module)
         )
+
+
+def _check_no_other_quantizer(name: str, module: nn.Module, attributes: Sequence[str]) -> None:
+    for attribute in attributes:
+        if getattr(getattr(module, attribute, None), "is_quant_enabled", False):
+            raise ContractError(
+                f"module {name} has an {attribute} of its own", remedy="put a QuantIdentity in its place in forward"
+            )
 
 
 def activation_format(name: str, module: qnn.QuantReLU | qnn.QuantIdentity) -> FixedPoint:
     """Format of a QuantReLU or QuantIdentity.
 
     Raises:
-        ContractError: Its quantizer is off, its scale is not a power of two, its zero-point is not 0, a QuantReLU is
-            signed, or its rounding is neither floor nor half-even.
+        ContractError: Its quantizer is off or not calibrated, its scale is not a power of two or not one, its
+            zero-point is not 0, a QuantReLU is signed, an unsigned range is narrow, or its rounding is neither floor
+            nor half-even.
 
     """
     quantizer: Any = module.act_quant
     if not getattr(quantizer, "is_quant_enabled", False):
         raise ContractError(f"module {name} does not quantize", remedy=PRESETS_REMEDY)
-    if float(quantizer.zero_point()) != 0:
+    _check_calibrated(name, quantizer)
+    scales = quantizer.scale()
+    if scales is None:
+        raise ContractError(f"module {name} takes its scale from each batch", remedy=PRESETS_REMEDY)
+    if float(quantizer.zero_point().abs().max()) != 0:
         raise ContractError(f"module {name} has a zero-point", remedy="use a symmetric or unsigned quantizer")
     signed = bool(quantizer.is_signed)
     if isinstance(module, qnn.QuantReLU) and signed:
         raise ContractError(f"module {name} is a signed QuantReLU", remedy="use an unsigned activation quantizer")
-    scales = quantizer.scale()
+    narrow = bool(quantizer.is_narrow_range)
+    if narrow and not signed:
+        raise ContractError(f"module {name} is unsigned and narrow", remedy="use narrow_range=False")
     if scales.numel() != 1:
         raise ContractError(f"module {name} has one scale per channel", remedy="use a per-tensor activation scale")
     rounding = str(quantizer.rounding_mode).upper()
     if rounding not in ROUNDINGS:
         raise ContractError(f"module {name} rounds by {rounding}", remedy="use FLOOR or ROUND")
-    overflow: Overflow = "SAT_SYM" if signed and bool(quantizer.is_narrow_range) else "SAT"
-    return _format(
-        name, float(quantizer.bit_width()), scales, signed=signed, rounding=ROUNDINGS[rounding], overflow=overflow
-    )
+    overflow: Overflow = "SAT_SYM" if narrow else "SAT"
+    width = whole_bits(name, quantizer.bit_width())
+    integer = width - _fraction(name, scales)
+    return FixedPoint(signed=signed, width=width, integer=integer, rounding=ROUNDINGS[rounding], overflow=overflow)
 
 
 def weight_of(name: str, module: qnn.QuantLinear) -> QuantizedArray:
@@ -124,6 +127,7 @@ def weight_of(name: str, module: qnn.QuantLinear) -> QuantizedArray:
         quantized: Any = module.quant_weight()
     if float(quantized.zero_point.abs().max()) != 0:
         raise ContractError(f"module {name} has weights with a zero-point", remedy="use a symmetric weight quantizer")
+    whole_bits(name, quantized.bit_width)
     return _covering(name, "weight", quantized.value, quantized.scale)
 
 
@@ -145,6 +149,7 @@ def bias_of(name: str, module: qnn.QuantLinear) -> QuantizedArray | None:
         )
     with torch.no_grad():
         quantized: Any = module.quant_bias()
+    whole_bits(name, quantized.bit_width)
     return _covering(name, "bias", quantized.value, quantized.scale)
 
 
@@ -172,13 +177,32 @@ def _covering(name: str, what: str, values: torch.Tensor, scales: torch.Tensor) 
     return QuantizedArray(integers=whole, format=FixedPoint.covering(low, high, fraction=fraction))
 
 
-def _format(
-    name: str, bits: float, scales: torch.Tensor, *, signed: bool, rounding: Rounding, overflow: Overflow
-) -> FixedPoint:
-    if not bits.is_integer():
-        raise ContractError(f"module {name} has {bits} bits", remedy="round the learned bit width")
-    width, fraction = int(bits), _fraction(name, scales)
-    return FixedPoint(signed=signed, width=width, integer=width - fraction, rounding=rounding, overflow=overflow)
+def whole_bits(name: str, bits: torch.Tensor) -> int:
+    """A bit width as an integer.
+
+    Raises:
+        ContractError: It is learned and not rounded.
+
+    """
+    value = float(bits.detach())
+    if not value.is_integer():
+        raise ContractError(
+            f"module {name} has {value} bits", remedy="round the learned bit width, as the presets that end in L do"
+        )
+    return int(value)
+
+
+def _check_calibrated(name: str, quantizer: Any) -> None:  # noqa: ANN401 - Brevitas' proxies have no common type
+    scaling = getattr(quantizer.fused_activation_quant_proxy.tensor_quant, "scaling_impl", None)
+    steps, counter = getattr(scaling, "collect_stats_steps", None), getattr(scaling, "counter", None)
+    if scaling is not None and steps is not None and counter is not None and counter <= steps:
+        kinds = {getattr(part, "original_name", type(part).__name__) for part in scaling.modules()}
+        if "PowerOfTwoRestrictValue" not in kinds:
+            raise ContractError(f"module {name} has a scale that is not a power of two", remedy=PRESETS_REMEDY)
+        raise ContractError(
+            f"module {name} is not calibrated: {counter} of {steps + 1} training passes",
+            remedy=f"run {steps + 1} forward passes in training mode",
+        )
 
 
 def _fraction(name: str, scales: torch.Tensor) -> int:
@@ -186,27 +210,3 @@ def _fraction(name: str, scales: torch.Tensor) -> int:
     if not np.all(mantissas == 0.5):
         raise ContractError(f"module {name} has a scale that is not a power of two", remedy=PRESETS_REMEDY)
     return int(1 - exponents.min())
-
-
-def _is_checked(module: nn.Module) -> bool:
-    return isinstance(module, qnn.QuantLinear | qnn.QuantReLU | qnn.QuantIdentity)
-
-
-def _is_inside_quantizer(name: str, model: nn.Module) -> bool:
-    parts = name.split(".")
-    return any(_is_checked(model.get_submodule(".".join(parts[:depth]))) for depth in range(1, len(parts)))
-
-
-def _replacement(module: nn.Module) -> str:
-    replacements: dict[type[nn.Module], str] = {
-        nn.Linear: "use brevitas.nn.QuantLinear with the presets in hitfabric.quantization.presets",
-        nn.ReLU: "use brevitas.nn.QuantReLU with an unsigned preset",
-        nn.Sigmoid: "return logits and put the threshold in logit space",
-        nn.Tanh: "use QuantReLU",
-        nn.LayerNorm: "remove it, or fold a BatchNorm before quantization-aware training",
-        nn.BatchNorm1d: "fold it into the linear layer before quantization-aware training",
-    }
-    for kind, remedy in replacements.items():
-        if isinstance(module, kind):
-            return remedy
-    return "use QuantLinear, QuantReLU, QuantIdentity, EdgeGather, EdgeAggregate, concat and add"

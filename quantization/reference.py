@@ -37,7 +37,12 @@ class BrevitasReference:
     def __init__(self, model: nn.Module, graph: TypedGraph) -> None:
         self.graph = graph
         apply_pruning_masks(model)
-        trace = trace_model(copy.deepcopy(model).double().eval(), name=graph.name, maxima=graph.maxima)
+        trace = trace_model(
+            copy.deepcopy(model).double().eval(),
+            name=graph.name,
+            maxima=graph.maxima,
+            shapes={node.name: node.tensor.shape for node in graph.inputs},
+        )
         if trace.graph.digest != graph.digest:
             raise ContractError(
                 f"the model is not the one graph {graph.name} was traced from", remedy="trace the graph again"

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import brevitas.nn as qnn
 import torch
 import torch.fx
 from torch import nn
-from torch.fx.proxy import TraceError
 
-from ..core import ContractError
+from ..core import ContractError, HitfabricError
 from .builder import GraphBuilder, Maxima
-from .contract import PASS_THROUGH, activation_format, bias_of, check_module, weight_of
+from .contract import LEAVES, QUANTIZED
 from .graph import TypedGraph
-from .modules import EdgeAggregate, EdgeGather
 from .nodes import Dimension
+from .walk import Violation, Walk, in_place_method
 
-SUPPORTED = "use QuantLinear, QuantReLU, QuantIdentity, EdgeGather, EdgeAggregate, torch.cat(dim=-1) and +"
+Shapes = Mapping[str, Sequence[Dimension]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +28,14 @@ class Trace:
         graph: The typed graph.
         module: The fx module it was read from.
         origins: fx node name by name of the typed graph's node.
+        paths: Module path by name of the typed graph's node.
 
     """
 
     graph: TypedGraph
     module: torch.fx.GraphModule
     origins: Mapping[str, str]
+    paths: Mapping[str, str]
 
 
 def trace(
@@ -43,9 +43,11 @@ def trace(
     *,
     name: str,
     maxima: Maxima | None = None,
-    shapes: Mapping[str, Sequence[Dimension]] | None = None,
+    shapes: Shapes | None = None,
 ) -> TypedGraph:
     """Extract the typed graph of a trained Brevitas model.
+
+    Operations whose result reaches no output leave no node.
 
     Args:
         model: Model under the QAT contract; it is put into evaluation mode.
@@ -55,8 +57,8 @@ def trace(
             attribute `input_shapes`, or rows of the first layer's width for a model of one input.
 
     Returns:
-        The graph; names of inputs are those of `forward`, outputs are named by the attribute `output_names`
-        (default `output`).
+        The graph; names of inputs are those of `forward`, outputs are named by the attribute `output_names` or the
+        keys of the dictionary returned (default `output`).
 
     Raises:
         ContractError: The model breaks the contract; module and rule are named.
@@ -70,172 +72,109 @@ def trace_model(
     *,
     name: str,
     maxima: Maxima | None = None,
-    shapes: Mapping[str, Sequence[Dimension]] | None = None,
+    shapes: Shapes | None = None,
 ) -> Trace:
     """As `trace`, keeping where each node came from."""
-    model.eval()
-    for module_name, module in model.named_children():
-        if isinstance(module, nn.Linear) and not isinstance(module, qnn.QuantLinear):
-            check_module(module_name, module)
-    tracer = _Tracer()
-    try:
-        fx_graph = tracer.trace(model)
-    except (TraceError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise ContractError(
-            f"{type(model).__name__} cannot be traced: {reason}",
-            remedy="write forward without data-dependent control flow",
-        ) from error
-    given = shapes or getattr(model, "input_shapes", None) or _default_shapes(model, fx_graph)
-    walk = _Walk(
+    module, walk = walk_model(model, maxima=maxima, shapes=shapes)
+    if walk.violations:
+        first, others = walk.violations[0], len(walk.violations) - 1
+        more = f" ({others} more: see hitfabric.quantization.linter.lint)" if others else ""
+        raise ContractError(first.rule + more, remedy=first.remedy)
+    return Trace(
+        graph=TypedGraph.from_builder(walk.builder, name=name),
+        module=module,
+        origins=walk.origins,
+        paths=walk.paths,
+    )
+
+
+def walk_model(
+    model: nn.Module, *, maxima: Maxima | None = None, shapes: Shapes | None = None
+) -> tuple[torch.fx.GraphModule, Walk]:
+    """Trace and walk a model, collecting every violation instead of stopping at the first.
+
+    Raises:
+        ContractError: It is a float model, cannot be traced, or the shapes of its inputs are unknown.
+
+    """
+    check_quantized(model)
+    module = torch.fx.GraphModule(model, fx_trace(model))
+    in_place = [violation for node in module.graph.nodes if (violation := in_place_method(node))]
+    module.graph.eliminate_dead_code()
+    module.recompile()
+    given = shapes or getattr(model, "input_shapes", None) or _default_shapes(model, module.graph)
+    output_names = getattr(model, "output_names", None)
+    walk = Walk(
         model=model,
         builder=GraphBuilder(maxima=maxima),
         shapes={key: tuple(value) for key, value in given.items()},
-        output_names=tuple(getattr(model, "output_names", ("output",))),
+        output_names=None if output_names is None else tuple(output_names),
+        violations=in_place,
     )
-    for node in fx_graph.nodes:
+    taken = {node.target for node in module.graph.nodes if _is_input(node)}
+    unknown = [key for key in walk.shapes if key not in taken]
+    if unknown:
+        rule = f"input_shapes names {', '.join(unknown)}, which forward does not take"
+        walk.violations.append(Violation(module="forward", rule=rule, remedy="name the arguments of forward"))
+    for node in module.graph.nodes:
         walk.visit(node)
-    return Trace(
-        graph=TypedGraph.from_builder(walk.builder, name=name),
-        module=torch.fx.GraphModule(model, fx_graph),
-        origins=walk.origins,
+    return module, walk
+
+
+def fx_trace(model: nn.Module) -> torch.fx.Graph:
+    """The fx graph of a model put into evaluation mode, with layers and graph modules as leaves.
+
+    Raises:
+        ContractError: It cannot be traced.
+
+    """
+    model.eval()
+    try:
+        return _Tracer().trace(model)
+    except HitfabricError:
+        raise
+    except Exception as error:  # forward is the user's code, and may raise anything on symbolic values
+        raise ContractError(
+            f"{type(model).__name__} cannot be traced: {type(error).__name__}: {error}",
+            remedy="write forward without data-dependent control flow",
+        ) from error
+
+
+def check_quantized(model: nn.Module) -> None:
+    """Refuse a plain float model in one sentence.
+
+    Raises:
+        ContractError: No module of the model is quantized.
+
+    """
+    modules = list(model.modules())
+    if any(isinstance(module, QUANTIZED) for module in modules):
+        return
+    layers = sum(not list(module.children()) for module in modules)
+    raise ContractError(
+        f"{type(model).__name__} is a float model: none of its {layers} layers is quantized",
+        remedy="build it from the presets in hitfabric.quantization.presets (quantized_mlp, preset('W8')) and train it"
+        " quantization-aware, starting from the float weights",
     )
 
 
 class _Tracer(torch.fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        if isinstance(m, EdgeGather | EdgeAggregate):
+        if isinstance(m, LEAVES):
             return True
-        return m.__module__.startswith(("torch.nn", "brevitas.nn")) and not isinstance(m, nn.Sequential)
+        library = m.__module__.startswith(("torch.nn", "brevitas.nn"))
+        return library and not isinstance(m, nn.Sequential | nn.ModuleList | nn.ModuleDict)
+
+
+def _is_input(node: torch.fx.Node) -> bool:
+    return node.op == "placeholder"
 
 
 def _default_shapes(model: nn.Module, fx_graph: torch.fx.Graph) -> dict[str, tuple[Dimension, ...]]:
-    inputs = [node.target for node in fx_graph.nodes if node.op == "placeholder"]
+    inputs = [str(node.target) for node in fx_graph.nodes if _is_input(node) and (node.users or not node.args)]
     first = next((module for module in model.modules() if isinstance(module, qnn.QuantLinear)), None)
     if len(inputs) != 1 or first is None:
         raise ContractError(
             f"{type(model).__name__} has inputs {inputs} of unknown shape", remedy="give the attribute input_shapes"
         )
-    return {str(inputs[0]): ("R", first.in_features)}
-
-
-@dataclass(kw_only=True)
-class _Walk:
-    model: nn.Module
-    builder: GraphBuilder
-    shapes: Mapping[str, tuple[Dimension, ...]]
-    output_names: tuple[str, ...]
-    names: dict[torch.fx.Node, str] = field(default_factory=dict)
-    origins: dict[str, str] = field(default_factory=dict)
-
-    def visit(self, node: torch.fx.Node) -> None:
-        match node.op:
-            case "placeholder":
-                self._placeholder(node)
-            case "call_module":
-                self._module(node, str(node.target), self.model.get_submodule(str(node.target)))
-            case "call_function":
-                self._function(node)
-            case "output":
-                self._output(node)
-            case _:
-                raise ContractError(
-                    f"{node.op} {node.target} (node {node.name}) has no firmware node", remedy=SUPPORTED
-                )
-
-    def _record(self, node: torch.fx.Node, name: str) -> None:
-        self.names[node] = name
-        self.origins[name] = node.name
-
-    def _source(self, node: torch.fx.Node, position: int = 0) -> str:
-        argument = node.args[position] if len(node.args) > position else None
-        if not isinstance(argument, torch.fx.Node) or argument not in self.names:
-            unquantized = isinstance(argument, torch.fx.Node) and argument.op == "placeholder"
-            raise ContractError(
-                f"module {node.target} (node {node.name}) reads {argument}"
-                + (", an input that is not quantized" if unquantized else ""),
-                remedy="put a QuantIdentity at every input and pass tensors by position",
-            )
-        return self.names[argument]
-
-    def _placeholder(self, node: torch.fx.Node) -> None:
-        name = str(node.target)
-        if name not in self.shapes:
-            raise ContractError(f"input {name} has no shape", remedy="name it in input_shapes")
-        users = [
-            self.model.get_submodule(str(user.target)) if user.op == "call_module" else None for user in node.users
-        ]
-        if users and all(isinstance(user, EdgeGather | EdgeAggregate) for user in users):
-            self._record(node, self.builder.edge_index(name))
-            return
-        if len(users) != 1 or not isinstance(users[0], qnn.QuantIdentity):
-            raise ContractError(
-                f"input {name} is not quantized by one QuantIdentity", remedy="put one QuantIdentity at the input"
-            )
-        quantizer = next(iter(node.users))
-        form = activation_format(str(quantizer.target), users[0])
-        self._record(quantizer, self.builder.input(name, shape=self.shapes[name], format=form))
-
-    def _module(self, node: torch.fx.Node, path: str, module: nn.Module) -> None:
-        check_module(path, module)
-        if isinstance(module, PASS_THROUGH):
-            self.names[node] = self._source(node)
-        elif isinstance(module, qnn.QuantReLU | qnn.QuantIdentity):
-            self._activation(node, path, module)
-        elif isinstance(module, qnn.QuantLinear):
-            weight, bias = weight_of(path, module), bias_of(path, module)
-            added = self.builder.dense(
-                node.name,
-                self._source(node),
-                weight=weight.integers,
-                weight_format=weight.format,
-                bias=None if bias is None else bias.integers,
-                bias_format=None if bias is None else bias.format,
-            )
-            self._record(node, added)
-        elif isinstance(module, EdgeGather):
-            self._record(node, self.builder.edge_gather(node.name, self._source(node), self._source(node, 1)))
-        elif isinstance(module, EdgeAggregate):
-            added = self.builder.edge_aggregate(
-                node.name, self._source(node), self._source(node, 1), column=module.column, mode=module.mode
-            )
-            self._record(node, added)
-
-    def _activation(self, node: torch.fx.Node, path: str, module: qnn.QuantReLU | qnn.QuantIdentity) -> None:
-        if node not in self.names:  # a quantizer of an input was taken with its placeholder
-            form = activation_format(path, module)
-            self._record(node, self.builder.requantize(node.name, self._source(node), format=form))
-
-    def _function(self, node: torch.fx.Node) -> None:
-        additions: tuple[Callable[..., object], ...] = (operator.add, torch.add)
-        if node.target is torch.cat:
-            dimension = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
-            if dimension != -1:
-                raise ContractError(f"torch.cat (node {node.name}) along {dimension}", remedy="concatenate with dim=-1")
-            parts = node.args[0] if node.args else node.kwargs["tensors"]
-            assert isinstance(parts, list | tuple)
-            sources = [self.names.get(part) for part in parts if isinstance(part, torch.fx.Node)]
-            if None in sources or len(sources) != len(parts):
-                raise ContractError(
-                    f"torch.cat (node {node.name}) reads a tensor that is not quantized",
-                    remedy="put a QuantIdentity at every input",
-                )
-            self._record(node, self.builder.concat(node.name, [source for source in sources if source is not None]))
-        elif node.target in additions and len(node.args) == 2 and not node.kwargs:
-            self._record(node, self.builder.add(node.name, self._source(node), self._source(node, 1)))
-        else:
-            function = getattr(node.target, "__name__", node.target)
-            raise ContractError(f"{function} (node {node.name}) has no firmware node", remedy=SUPPORTED)
-
-    def _output(self, node: torch.fx.Node) -> None:
-        results = node.args[0] if isinstance(node.args[0], list | tuple) else [node.args[0]]
-        if len(results) != len(self.output_names):
-            raise ContractError(
-                f"the model returns {len(results)} tensors, output_names names {len(self.output_names)}",
-                remedy="name each output in the attribute output_names",
-            )
-        for name, result in zip(self.output_names, results, strict=True):
-            if not isinstance(result, torch.fx.Node) or result not in self.names:
-                raise ContractError(f"output {name} is not a quantized tensor", remedy=SUPPORTED)
-            self.builder.output(name, self.names[result])
-            self.origins[name] = result.name
+    return {inputs[0]: ("R", first.in_features)}

@@ -26,7 +26,17 @@ ROOMS = (
     "cli",
 )
 TORCH_PACKAGES = {"torch", "brevitas"}
-TORCH_IN_QUANTIZATION = {"presets", "modules", "tracer", "contract", "reference"}
+TORCH_IN_QUANTIZATION = {
+    "presets",
+    "modules",
+    "tracer",
+    "walk",
+    "contract",
+    "refusals",
+    "linter",
+    "folding",
+    "reference",
+}
 
 
 def sources(*suffixes: str) -> list[Path]:

@@ -19,7 +19,7 @@ from hitfabric.models.training_config import ChainTraining, DataConfig, Interact
 from hitfabric.models.training_data import TrainingEvent, load_events
 from hitfabric.models.training_interaction import LabelledGraph, edge_auc, train_interaction
 from hitfabric.models.training_loop import History, Task, train
-from hitfabric.quantization.contract import lint
+from hitfabric.quantization.linter import lint
 
 SHORT = ScheduleConfig(float_epochs=2, quantized_epochs=1, steps=15, learning_rate=5e-3)
 
@@ -50,7 +50,7 @@ def trained(events: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tra
 
 def test_the_chain_learns_and_is_written(trained: tuple[TrainedChain, Path]) -> None:
     chain, out = trained
-    assert all(lint(network) == [] for network in chain.networks.values())
+    assert all(lint(network).passed for network in chain.networks.values())
     assert 0.97 <= chain.metrics["radius_graph_efficiency"] <= 1.0
     assert chain.metrics["filter_efficiency"] <= chain.metrics["radius_graph_efficiency"]
     assert chain.metrics["filter_purity"] > chain.metrics["radius_graph_purity"]

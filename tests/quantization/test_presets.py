@@ -12,7 +12,8 @@ from torch import nn
 
 from hitfabric.core import ContractError
 from hitfabric.quantization import FixedPoint
-from hitfabric.quantization.contract import activation_format, bias_of, lint, weight_of
+from hitfabric.quantization.contract import activation_format, bias_of, weight_of
+from hitfabric.quantization.linter import lint
 from hitfabric.quantization.presets import (
     CALIBRATION_STEPS,
     activation_quantizer,
@@ -87,8 +88,9 @@ def test_a_zero_bias_does_not_ask_for_endless_fraction_bits() -> None:
 def test_quantized_mlp_keeps_the_contract_and_names_its_layers() -> None:
     mlp = quantized_mlp((4, 6, 2), weight_bits=5, activation_bits=7, bias_bits=9, last_activation=True)
     assert [name for name, _ in mlp.named_children()] == ["dense0", "relu0", "dense1", "relu1"]
-    calibrated(mlp, torch.rand(64, 4))
-    assert lint(mlp) == []
+    network = nn.Sequential(quantized_identity(8), mlp)
+    calibrated(network, torch.rand(64, 4))
+    assert lint(network).passed
     assert weight_of("dense0", mlp.dense0).format.width <= 5
     assert activation_format("relu1", mlp.relu1).width == 7
     logits = quantized_mlp((4, 6, 2), weight_bits=5, activation_bits=7)

@@ -1,0 +1,342 @@
+"""From the nodes of a torch.fx graph to the nodes of a typed graph, one rule at a time."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import brevitas.nn as qnn
+import torch
+import torch.fx
+from torch import nn
+
+from ..core import ContractError, GraphError
+from .builder import GraphBuilder
+from .contract import PASS_THROUGH, activation_format, bias_of, check_module, weight_of
+from .modules import EdgeAggregate, EdgeGather
+from .nodes import Dimension
+from .refusals import SUPPORTED, function_remedy
+
+CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
+ADDITIONS = (operator.add, operator.iadd, torch.add)
+IDENTITY_METHODS = ("contiguous", "clone", "detach")
+INPUT_REMEDY = "put one QuantIdentity at the input"
+PARAMETERS: tuple[tuple[tuple[type[nn.Module], ...], tuple[str, ...]], ...] = (
+    ((EdgeGather,), ("nodes", "edge_index")),
+    ((EdgeAggregate,), ("edges", "edge_index", "nodes")),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """One broken rule of the contract.
+
+    Attributes:
+        module: Path of the module, or of the operation, in the model.
+        rule: What is wrong.
+        remedy: What to do.
+    """
+
+    module: str
+    rule: str
+    remedy: str
+
+
+class _PoisonedError(Exception):
+    """A tensor comes from a node that was refused already."""
+
+
+@dataclass(kw_only=True)
+class Walk:
+    """Visits every fx node once, in order.
+
+    Attributes:
+        model: The model, in evaluation mode.
+        builder: Takes the typed nodes.
+        shapes: Shape of each input.
+        output_names: Names of the outputs; None takes the keys of a returned dictionary, or `output`.
+        names: Name in the typed graph by fx node.
+        origins: fx node name by name in the typed graph.
+        paths: Path of the module or operation by name in the typed graph.
+        violations: What broke the contract, in the order of execution.
+    """
+
+    model: nn.Module
+    builder: GraphBuilder
+    shapes: Mapping[str, tuple[Dimension, ...]]
+    output_names: tuple[str, ...] | None
+    names: dict[torch.fx.Node, str] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
+    violations: list[Violation] = field(default_factory=list)
+
+    def visit(self, node: torch.fx.Node) -> None:
+        """Add the typed node of an fx node, or note why there is none."""
+        try:
+            self._dispatch(node)
+        except ContractError as error:
+            violation = Violation(module=_place(node), rule=error.message, remedy=error.remedy)
+            if violation not in self.violations:  # a shared module is visited once a round
+                self.violations.append(violation)
+        except GraphError as error:
+            rule = f"{_describe(node)}: {error.message}"
+            self.violations.append(Violation(module=_place(node), rule=rule, remedy=error.remedy))
+        except _PoisonedError:
+            pass
+
+    def _dispatch(self, node: torch.fx.Node) -> None:
+        match node.op:
+            case "placeholder":
+                self._placeholder(node)
+            case "call_module":
+                self._module(node, str(node.target), self.model.get_submodule(str(node.target)))
+            case "call_function" | "call_method":
+                self._function(node)
+            case "output":
+                self._output(node)
+            case _:
+                raise ContractError(
+                    f"{_describe(node)} reads a parameter or buffer outside a layer",
+                    remedy="put constants into the bias of a QuantLinear",
+                )
+
+    def _record(self, node: torch.fx.Node, name: str) -> None:
+        self.names[node] = name
+        self.origins[name] = node.name
+        self.paths[name] = _place(node)
+
+    def _fresh(self, node: torch.fx.Node) -> str:
+        """An identifier of the typed graph for an fx node, different from every input and output."""
+        base = node.name if node.name[0].isalpha() else f"layer{node.name}"
+        taken = {*self.builder.nodes, *self.shapes, *(self.output_names or ("output",))}
+        return next(name for name in _numbered(base) if name not in taken)
+
+    def _source(self, node: torch.fx.Node, argument: Any) -> str:  # noqa: ANN401 - fx arguments have any type
+        if isinstance(argument, torch.fx.Node) and argument in self.names:
+            return self.names[argument]
+        if isinstance(argument, torch.fx.Node) and argument.op != "placeholder":
+            raise _PoisonedError
+        if isinstance(argument, torch.fx.Node):
+            raise ContractError(
+                f"{_describe(node)} reads {argument}, an input that is not quantized", remedy=INPUT_REMEDY
+            )
+        raise ContractError(
+            f"{_describe(node)} reads the constant {argument!r}", remedy="put constants into the bias of a QuantLinear"
+        )
+
+    def _placeholder(self, node: torch.fx.Node) -> None:
+        name = str(node.target)
+        if not node.users and node.args:
+            return  # an argument with a default that nothing reads
+        if name not in self.shapes:
+            raise ContractError(f"input {name} has no shape", remedy="name it in input_shapes")
+        uses = [use for user in node.users for use in self._uses(user, node)]
+        if uses and all(use == "edge_index" for use in uses):
+            self._record(node, self.builder.edge_index(name))
+            return
+        readers = [user for user in node.users if set(self._uses(user, node)) != {"rows"}]
+        quantizers = [user for user in readers if isinstance(self._called(user), qnn.QuantIdentity)]
+        if not quantizers or len(readers) > len(quantizers):
+            raise ContractError(f"input {name} is not quantized by one QuantIdentity", remedy=INPUT_REMEDY)
+        if len(quantizers) > 1:
+            raise ContractError(
+                f"input {name} is quantized {len(quantizers)} times", remedy="quantize it once and use the result"
+            )
+        form = activation_format(str(quantizers[0].target), self._called(quantizers[0]))  # pyright: ignore
+        self._record(quantizers[0], self.builder.input(name, shape=self.shapes[name], format=form))
+
+    def _called(self, node: torch.fx.Node) -> nn.Module | None:
+        return self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+    def _uses(self, user: torch.fx.Node, node: torch.fx.Node) -> list[str]:
+        """What `user` takes `node` for: `edge_index`, `rows` (its number of rows only) or `values`."""
+        module = self._called(user)
+        if not isinstance(module, EdgeGather | EdgeAggregate):
+            return ["values"]
+        roles = {"edge_index": "edge_index", "nodes": "rows" if isinstance(module, EdgeAggregate) else "values"}
+        given = _arguments(user, module)
+        return [roles.get(name, "values") for name, argument in given.items() if argument is node]
+
+    def _module(self, node: torch.fx.Node, path: str, module: nn.Module) -> None:
+        check_module(path, module)
+        arguments = _arguments(node, module)
+        if isinstance(module, EdgeGather | EdgeAggregate):
+            self._record(node, self._graph_module(node, module, arguments))
+            return
+        source = next(iter(arguments.values()), None)
+        if isinstance(module, PASS_THROUGH):
+            self.names[node] = self._source(node, source)
+        elif isinstance(module, qnn.QuantReLU | qnn.QuantIdentity):
+            if node not in self.names:  # a quantizer of an input was taken with its placeholder
+                form = activation_format(path, module)
+                name = self.builder.requantize(self._fresh(node), self._source(node, source), format=form)
+                self._record(node, name)
+        elif isinstance(module, qnn.QuantLinear):
+            self._record(node, self._dense(node, path, module, self._source(node, source)))
+
+    def _dense(self, node: torch.fx.Node, path: str, module: qnn.QuantLinear, source: str) -> str:
+        width = self.builder.nodes[source].tensor.width
+        if width != module.in_features:
+            raise ContractError(
+                f"module {path} takes {module.in_features} features and is given {width}",
+                remedy="correct in_features or input_shapes",
+            )
+        weight, bias = weight_of(path, module), bias_of(path, module)
+        return self.builder.dense(
+            self._fresh(node),
+            source,
+            weight=weight.integers,
+            weight_format=weight.format,
+            bias=None if bias is None else bias.integers,
+            bias_format=None if bias is None else bias.format,
+        )
+
+    def _graph_module(
+        self, node: torch.fx.Node, module: EdgeGather | EdgeAggregate, arguments: Mapping[str, Any]
+    ) -> str:
+        index = arguments.get("edge_index")
+        if isinstance(index, torch.fx.Node) and index.op != "placeholder":
+            raise ContractError(
+                f"module {node.target} takes {index}, which is not an input, for its edge_index",
+                remedy="give the input edge_index itself, columns (sender, receiver)",
+            )
+        if isinstance(module, EdgeGather):
+            sources = [self._source(node, arguments.get(name)) for name in ("nodes", "edge_index")]
+            return self.builder.edge_gather(self._fresh(node), *sources)
+        edges, column = self._source(node, arguments.get("edges")), self._source(node, index)
+        self._check_rows(node, arguments.get("nodes"))
+        return self.builder.edge_aggregate(self._fresh(node), edges, column, column=module.column, mode=module.mode)
+
+    def _check_rows(self, node: torch.fx.Node, rows: Any) -> None:  # noqa: ANN401 - fx arguments have any type
+        shape: tuple[Dimension, ...] | None = None
+        if isinstance(rows, torch.fx.Node):
+            raw = rows.op == "placeholder"
+            shape = (
+                self.shapes.get(str(rows.target)) if raw else self.builder.nodes[self._source(node, rows)].tensor.shape
+            )
+        if shape is None or shape[0] != "N":
+            raise ContractError(
+                f"module {node.target} is given {rows} as its nodes", remedy="give a tensor of nodes [N, F], last"
+            )
+
+    def _function(self, node: torch.fx.Node) -> None:
+        name = str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", str(node.target))
+        if node.op == "call_method" and name in IDENTITY_METHODS:
+            self.names[node] = self._source(node, node.args[0])
+        elif node.target in CONCATENATIONS:
+            self._concatenation(node)
+        elif node.target in ADDITIONS or (node.op == "call_method" and name == "add"):
+            self._addition(node)
+        elif node.target is nn.functional.dropout and _argument(node, 2, "training", default=True) is False:
+            self.names[node] = self._source(node, _argument(node, 0, "input"))
+        else:
+            raise ContractError(f"{_describe(node)} has no firmware node", remedy=function_remedy(name))
+
+    def _concatenation(self, node: torch.fx.Node) -> None:
+        parts = _argument(node, 0, "tensors")
+        dimension = _argument(node, 1, "dim", "axis", default=0)
+        if not isinstance(parts, list | tuple):
+            raise ContractError(f"{_describe(node)} takes no list of tensors", remedy="give it a list")
+        sources = [self._source(node, part) for part in parts]
+        last = len(self.builder.nodes[sources[0]].tensor.shape) - 1
+        if dimension not in (-1, last):
+            raise ContractError(f"{_describe(node)} along {dimension}", remedy="concatenate with dim=-1")
+        if len(sources) == 1:
+            self.names[node] = sources[0]
+        else:
+            self._record(node, self.builder.concat(self._fresh(node), sources))
+
+    def _addition(self, node: torch.fx.Node) -> None:
+        if _argument(node, 2, "alpha", default=1) != 1:
+            raise ContractError(f"{_describe(node)} scales a term by alpha", remedy=function_remedy("mul"))
+        terms = [_argument(node, 0, "input"), _argument(node, 1, "other")]
+        terms = [term for term in terms if not (isinstance(term, int) and term == 0)]  # sum([a, b]) starts at 0
+        sources = [self._source(node, term) for term in terms]
+        if node.target is operator.iadd:
+            self._check_in_place(node, sources[0])
+        if len(sources) == 1:
+            self.names[node] = sources[0]
+        else:
+            self._record(node, self.builder.add(self._fresh(node), *sources))
+
+    def _check_in_place(self, node: torch.fx.Node, changed: str) -> None:
+        """`x += y` changes every name of x, which is the same as `x + y` only where x is not read again."""
+        order = {other: number for number, other in enumerate(node.graph.nodes)}
+        readers = {user for alias, name in self.names.items() if name == changed for user in alias.users}
+        if any(order[reader] > order[node] for reader in readers):
+            raise ContractError(f"{_describe(node)} changes a tensor that is read again", remedy="write x = x + y")
+
+    def _output(self, node: torch.fx.Node) -> None:
+        returned = node.args[0]
+        results = _results(returned)
+        names = self.output_names or (tuple(map(str, returned)) if isinstance(returned, Mapping) else ("output",))
+        if len(results) != len(names):
+            raise ContractError(
+                f"the model returns {len(results)} tensors, output_names names {len(names)}",
+                remedy="name each output in the attribute output_names",
+            )
+        for name, result in zip(names, results, strict=True):
+            if isinstance(result, torch.fx.Node) and result not in self.names and result.op != "placeholder":
+                continue  # refused before
+            if not isinstance(result, torch.fx.Node) or result not in self.names:
+                raise ContractError(f"output {name} is not a quantized tensor", remedy=SUPPORTED)
+            self.builder.output(name, self.names[result])
+            self.origins[name] = result.name
+            self.paths[name] = name
+
+
+def in_place_method(node: torch.fx.Node) -> Violation | None:
+    """The violation of a method such as `x.add_(y)`, whose effect torch.fx does not see."""
+    name = str(node.target)
+    if node.op != "call_method" or not name.endswith("_") or name.endswith("__"):
+        return None
+    rule = f"{_describe(node)} changes a tensor in place"
+    return Violation(module=_place(node), rule=rule, remedy="assign the result of the operation without _, or of +")
+
+
+def _arguments(node: torch.fx.Node, module: nn.Module) -> dict[str, Any]:
+    """Arguments of a call by parameter name, positional ones first."""
+    parameters = next((names for kinds, names in PARAMETERS if isinstance(module, kinds)), ("input",))
+    return {**dict(zip(parameters, node.args, strict=False)), **node.kwargs}
+
+
+def _argument(node: torch.fx.Node, position: int, *names: str, default: Any = None) -> Any:  # noqa: ANN401 - as fx
+    if len(node.args) > position:
+        return node.args[position]
+    return next((node.kwargs[name] for name in names if name in node.kwargs), default)
+
+
+def _results(returned: Any) -> Sequence[Any]:  # noqa: ANN401 - a model returns anything
+    if isinstance(returned, Mapping):
+        return list(returned.values())
+    return returned if isinstance(returned, list | tuple) else [returned]
+
+
+def _numbered(base: str) -> Any:  # noqa: ANN401 - an endless iterator
+    yield base
+    number = 1
+    while True:
+        yield f"{base}_{number}"
+        number += 1
+
+
+def _describe(node: torch.fx.Node) -> str:
+    if node.op == "call_module":
+        return f"module {node.target}"
+    target = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.target)
+    module = _scope(node)
+    return f"{target} (node {node.name}{' in ' + module if module else ''})"
+
+
+def _place(node: torch.fx.Node) -> str:
+    if node.op in ("call_module", "placeholder"):
+        return str(node.target)
+    return _scope(node) or "forward"
+
+
+def _scope(node: torch.fx.Node) -> str:
+    """Path of the innermost module whose forward holds the operation."""
+    stack = node.meta.get("nn_module_stack") or {}
+    return str(list(stack.values())[-1][0]) if stack else ""
