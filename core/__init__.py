@@ -2,7 +2,16 @@
 
 from .compiler import cache_directory, compile_library, processor_fingerprint
 from .config import StrictModel, load_config
-from .errors import ConfigError, ContractError, DataError, GraphError, HitfabricError, ServiceError, ToolError
+from .errors import (
+    ConfigError,
+    ContractError,
+    DataError,
+    DeadlockError,
+    GraphError,
+    HitfabricError,
+    ServiceError,
+    ToolError,
+)
 from .files import atomic_directory, atomic_file
 from .progress import progress
 from .run_directory import RunDirectory
@@ -12,6 +21,7 @@ __all__ = [
     "ConfigError",
     "ContractError",
     "DataError",
+    "DeadlockError",
     "GraphError",
     "HitfabricError",
     "RunDirectory",

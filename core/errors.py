@@ -42,6 +42,32 @@ class GraphError(HitfabricError):
     """A typed graph is malformed, or data exceeds the sizes it was built for."""
 
 
+class DeadlockError(GraphError):
+    """Streams of a dataflow design are too shallow: its processes wait for each other.
+
+    Args:
+        message: As for every error.
+        remedy: As for every error.
+        streams: Full streams of the circular wait; one of them must be deeper.
+        waits: What each waiting process waits for, the circular wait first.
+
+    """
+
+    def __init__(
+        self, message: str, *, remedy: str, streams: tuple[str, ...] = (), waits: tuple[str, ...] = ()
+    ) -> None:
+        self.streams = streams
+        self.waits = waits
+        super().__init__(message, remedy=remedy)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_deadlock, (self.message, self.remedy, self.streams, self.waits))
+
+
+def _rebuild_deadlock(message: str, remedy: str, streams: tuple[str, ...], waits: tuple[str, ...]) -> DeadlockError:
+    return DeadlockError(message, remedy=remedy, streams=streams, waits=waits)
+
+
 class ToolError(HitfabricError):
     """A compiler, server or other tool is missing or failed."""
 

@@ -140,19 +140,25 @@ class CSimExecutor:
         enough = np.zeros_like(depths)
         self._compute(inputs, sizes, depths=depths, peaks=enough)
         depths = np.maximum(enough, 1)
-        # Deeper streams never bring a deadlock about, so that halving finds each depth, and later ones do not change it.
         for k in range(len(depths)):
-            too_shallow = 0
-            while depths[k] - too_shallow > 1:
-                # One packet less than enough is usually too few: it is tried first.
-                tried = depths.copy()
-                tried[k] = depths[k] - 1 if too_shallow == 0 else (too_shallow + depths[k]) // 2
-                try:
-                    self._compute(inputs, sizes, depths=tried)
-                    depths = tried
-                except DeadlockError:
-                    too_shallow = int(tried[k])
+            self._lower(inputs, sizes, depths, k)
         return {stream.name: int(depth) for stream, depth in zip(self._streams, depths, strict=True)}
+
+    def _lower(self, inputs: Arrays, sizes: Sizes, depths: Integers, k: int) -> None:
+        """Set `depths[k]` to the smallest that does without a deadlock, given the others.
+
+        Deeper streams never bring a deadlock about: the search may halve, and lowering others later changes nothing.
+        """
+        too_shallow, tried = 0, int(depths[k]) - 1  # what was highest is usually needed: one less is tried first
+        while depths[k] - too_shallow > 1:
+            trial = depths.copy()
+            trial[k] = tried
+            try:
+                self._compute(inputs, sizes, depths=trial)
+                depths[k] = tried
+            except DeadlockError:
+                too_shallow = tried
+            tried = (too_shallow + int(depths[k])) // 2
 
     def _check_bounded(self) -> None:
         if not self.bounded:

@@ -7,15 +7,18 @@ from .cache import cached_project
 from .compile import compile_csim
 from .layers import static_shape
 from .project import HlsProject, ProjectConfig
+from .streams import Stream, project_streams
 from .vectors import pad_inputs, write_vectors
 from .writer import write_project
 
 __all__ = [
     "HlsProject",
     "ProjectConfig",
+    "Stream",
     "cached_project",
     "compile_csim",
     "pad_inputs",
+    "project_streams",
     "static_shape",
     "write_project",
     "write_vectors",

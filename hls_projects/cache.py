@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..core import GraphError, ToolError
 from ..quantization import TypedGraph
 from .project import HlsProject, ProjectConfig
+from .user_cache import locked, user_cache
 from .writer import write_project
 
 ROOM = Path(__file__).parent
@@ -44,9 +42,8 @@ def cached_project(
         _writer_digest(),
     ]
     key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hitfabric" / "projects"
-    place = cache / f"{graph.name}-{key}"
-    with _locked(cache / f".{place.name}.lock"):
+    place = user_cache("projects") / f"{graph.name}-{key}"
+    with locked(place.with_name(f".{place.name}.lock")):
         if place.is_dir():
             try:
                 return HlsProject.load(place)
@@ -66,11 +63,3 @@ def _writer_digest() -> str:
     except PackageNotFoundError as error:
         raise ToolError("hls4ml is not installed", remedy="run: pip install hls4ml==1.3.0") from error
     return digest.hexdigest()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -18,6 +18,8 @@ from .extension import register
 from .layers import DENSE_LAYERS, LayerPlan, plan_layers
 from .project import ENTRY_FILE, GRAPH_FOLDER, HlsProject, ProjectConfig, write_manifest
 from .quartus import check_quartus, quartus_ports, signed_accumulators, trace_each_layer
+from .streams import BACKENDS as BOUNDED_BACKENDS
+from .streams import set_stream_depths, write_bounded
 from .vendor import write_vendor_files
 
 WEIGHT_ARRAY = re.compile(
@@ -81,11 +83,14 @@ def write_project(
             raise GraphError(
                 f"hls4ml removed the layers {missing}", remedy="report this network as a defect of hitfabric"
             )
+        set_stream_depths(model, config)
         _, more = _quietly(model.write, graph=graph)
         (temporary / "hls4ml.log").write_text(chatter + more, encoding="utf-8")
         _remove_bridge(temporary, name)
         if config.backend == "Quartus":
             trace_each_layer(temporary, name=name, model=model)
+        if config.io_type == "io_stream" and config.backend in BOUNDED_BACKENDS:
+            write_bounded(temporary, name, inputs=len(graph.inputs))
         _load_weights_from_tables(temporary, synthesis_macro=SYNTHESIS_MACRO[config.backend])
         _make_reproducible(temporary, stamp=model.config.get_config_value("Stamp"), digest=graph.digest)
         (temporary / ENTRY_FILE).write_text(entry_source(name, plan, model, ports), encoding="utf-8")
