@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from .lint import lint
 from .options import AsJson, ConfigFile, DeviceName, Events, Graphs, Limit, ModelPath, Out, Overrides, configure
 from .printing import print_json, print_pairs, print_table
 from .summary import print_demo, print_ladder
@@ -20,7 +21,7 @@ MISMATCH = 1
 
 def register(app: typer.Typer) -> None:
     """Add every command to the program."""
-    for command in (simulate, train, build, validate, serve, track, evaluate, report, demo):
+    for command in (simulate, train, build, validate, serve, track, evaluate, report, demo, lint):
         app.command()(command)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -15,13 +16,13 @@ def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
     print(json.dumps(value, indent=2, default=str))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table on standard output; every column but the first is right-aligned."""
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, prose: bool = False) -> None:
+    """Print a table on standard output; every column but the first is right-aligned, or none where it is prose."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for number, name in enumerate(columns):
-        table.add_column(name, justify="left" if number == 0 else "right")
+        table.add_column(name, justify="left" if prose or number == 0 else "right")
     for row in rows:
-        table.add_row(*(_text(value) for value in row))
+        table.add_row(*(escape(_text(value)) for value in row))
     Console().print(table)
 
 

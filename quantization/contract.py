@@ -5,7 +5,7 @@ Each rule is checked on the trained module itself; every violation names the mod
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,34 +43,38 @@ class QuantizedArray:
     format: FixedPoint
 
 
-def check_module(name: str, module: nn.Module) -> None:
-    """Check one module.
+def module_errors(name: str, module: nn.Module) -> Iterator[ContractError]:
+    """Errors of one module: for a QuantLinear those of its weights and of its bias, otherwise the first."""
+    checks: Sequence[Callable[[str, Any], object]] = (_check_kind,)
+    layer: Any = module
+    if isinstance(module, qnn.QuantLinear):
+        checks = (_check_kind, weight_of, bias_of)
+    elif isinstance(module, qnn.QuantReLU | qnn.QuantIdentity):
+        checks = (_check_kind, activation_format)
+    for check in checks:
+        try:
+            check(name, layer)
+        except ContractError as error:
+            yield error
 
-    Raises:
-        ContractError: It breaks a rule, or is of a kind firmware has no node for.
 
-    """
+def _check_kind(name: str, module: nn.Module) -> None:
     if isinstance(module, LEAVES):
         base = next(kind for kind in LEAVES if isinstance(module, kind))
         if type(module).forward is not base.forward:
             raise ContractError(
                 f"module {name} overrides the forward of {base.__name__}", remedy=f"use {base.__name__} itself"
             )
-    if isinstance(module, qnn.QuantLinear):
-        _check_no_other_quantizer(name, module, ("input_quant", "output_quant"))
-        weight_of(name, module)
-        bias_of(name, module)
-    elif isinstance(module, qnn.QuantReLU | qnn.QuantIdentity):
-        _check_no_other_quantizer(name, module, ("input_quant",))
-        activation_format(name, module)
-    elif not isinstance(module, (EdgeGather, EdgeAggregate, nn.Sequential, nn.ModuleList, *PASS_THROUGH)):
+        if isinstance(module, QUANTIZED):
+            _check_no_other_quantizer(name, module)
+    elif not isinstance(module, (nn.Sequential, nn.ModuleList, *PASS_THROUGH)):
         raise ContractError(
             f"module {name} is {type(module).__name__}, which firmware has no node for", remedy=module_remedy(module)
         )
 
 
-def _check_no_other_quantizer(name: str, module: nn.Module, attributes: Sequence[str]) -> None:
-    for attribute in attributes:
+def _check_no_other_quantizer(name: str, module: nn.Module) -> None:
+    for attribute in ("input_quant", "output_quant"):
         if getattr(getattr(module, attribute, None), "is_quant_enabled", False):
             raise ContractError(
                 f"module {name} has an {attribute} of its own", remedy="put a QuantIdentity in its place in forward"

@@ -12,7 +12,7 @@ from torch import nn
 
 from ..core import ContractError, GraphError
 from .builder import Maxima
-from .contract import PROVEN_BITS, QUANTIZED, check_module
+from .contract import PROVEN_BITS, QUANTIZED, module_errors
 from .nodes import Dense, Node, TensorType
 from .tracer import Shapes, walk_model
 from .walk import Violation, Walk
@@ -79,9 +79,7 @@ def _broken_modules(model: nn.Module) -> Iterator[Violation]:
         if not library:
             continue
         inside = (*inside, f"{name}.")
-        try:
-            check_module(name, module)
-        except ContractError as error:
+        for error in module_errors(name, module):
             yield Violation(module=name, rule=error.message, remedy=error.remedy)
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from ..core import ContractError, GraphError
 from .builder import GraphBuilder
-from .contract import PASS_THROUGH, activation_format, bias_of, check_module, weight_of
+from .contract import PASS_THROUGH, activation_format, bias_of, module_errors, weight_of
 from .modules import EdgeAggregate, EdgeGather
 from .nodes import Dimension
 from .refusals import SUPPORTED, function_remedy
@@ -77,14 +77,17 @@ class Walk:
         try:
             self._dispatch(node)
         except ContractError as error:
-            violation = Violation(module=_place(node), rule=error.message, remedy=error.remedy)
-            if violation not in self.violations:  # a shared module is visited once a round
-                self.violations.append(violation)
+            self._refuse(node, error)
         except GraphError as error:
             rule = f"{_describe(node)}: {error.message}"
             self.violations.append(Violation(module=_place(node), rule=rule, remedy=error.remedy))
         except _PoisonedError:
             pass
+
+    def _refuse(self, node: torch.fx.Node, error: ContractError) -> None:
+        violation = Violation(module=_place(node), rule=error.message, remedy=error.remedy)
+        if violation not in self.violations:  # a shared module is visited once a round
+            self.violations.append(violation)
 
     def _dispatch(self, node: torch.fx.Node) -> None:
         match node.op:
@@ -144,7 +147,10 @@ class Walk:
             raise ContractError(
                 f"input {name} is quantized {len(quantizers)} times", remedy="quantize it once and use the result"
             )
-        form = activation_format(str(quantizers[0].target), self._called(quantizers[0]))  # pyright: ignore
+        path, quantizer = str(quantizers[0].target), self._called(quantizers[0])
+        if any(module_errors(path, quantizer)):  # pyright: ignore[reportArgumentType] - a QuantIdentity, see above
+            raise _PoisonedError  # told where the quantizer is called
+        form = activation_format(path, quantizer)  # pyright: ignore[reportArgumentType] - same
         self._record(quantizers[0], self.builder.input(name, shape=self.shapes[name], format=form))
 
     def _called(self, node: torch.fx.Node) -> nn.Module | None:
@@ -160,7 +166,11 @@ class Walk:
         return [roles.get(name, "values") for name, argument in given.items() if argument is node]
 
     def _module(self, node: torch.fx.Node, path: str, module: nn.Module) -> None:
-        check_module(path, module)
+        errors = list(module_errors(path, module))
+        for error in errors:
+            self._refuse(node, error)
+        if errors:
+            raise _PoisonedError
         arguments = _arguments(node, module)
         if isinstance(module, EdgeGather | EdgeAggregate):
             self._record(node, self._graph_module(node, module, arguments))

@@ -9,7 +9,7 @@ import pytest
 
 from hitfabric.core import DataError
 
-COMMANDS = ("simulate", "train", "build", "validate", "serve", "track", "evaluate", "report", "demo")
+COMMANDS = ("simulate", "train", "build", "validate", "serve", "track", "evaluate", "report", "demo", "lint")
 OPTIONS = {
     "simulate": ("--events", "--pile-up", "--seed", "--generator", "--out"),
     "train": ("--events", "--graphs", "--out", "--seed", "--config", "--set"),
@@ -19,6 +19,7 @@ OPTIONS = {
     "track": ("--events", "--engine", "--url", "--model", "--limit", "--out"),
     "evaluate": ("--events", "--model", "--labels", "--limit", "--json"),
     "report": ("RUN",),
+    "lint": ("MODEL", "--json"),
     "demo": ("--events", "--graphs", "--quick", "--out", "--config"),
 }
 
