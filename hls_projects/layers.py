@@ -104,7 +104,7 @@ class _Planner:
             node.inputs[0]: node
             for node in graph.nodes
             if isinstance(node, Requantize)
-            and not isinstance(graph[node.inputs[0]], Input)
+            and not isinstance(graph[node.inputs[0]], Input | Requantize)  # two roundings are not one
             and graph.consumers(node.inputs[0]) == (node,)
         }
 

@@ -14,8 +14,8 @@ import pytest
 from hitfabric.core import ConfigError, GraphError, ToolError, load_config
 from hitfabric.emulation import extreme_vectors, make_executor
 from hitfabric.hls_projects import HlsProject, ProjectConfig, compile_csim, write_project, write_vectors
-from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
-from support.hand_graph import A8, hand_graph
+from hitfabric.quantization import FixedPoint, GraphBuilder, TypedGraph
+from support.hand_graph import hand_graph
 
 Vectors = dict[str, np.ndarray]
 
@@ -151,16 +151,6 @@ def test_unknown_configuration_key() -> None:
         load_config(ProjectConfig, overrides={"clock_period": -1})
     with pytest.raises(ConfigError, match="frequency"):
         load_config(ProjectConfig, overrides={"frequency": 200})
-
-
-def test_too_many_readers_of_one_value(tmp_path: Path) -> None:
-    builder = GraphBuilder(maxima=Maxima(nodes=4, edges=6))
-    nodes, index = builder.input("nodes", shape=("N", 1), format=A8), builder.edge_index("edge_index")
-    for number in range(8):
-        builder.output(f"ends{number}_", builder.edge_gather(f"ends{number}", nodes, index))
-    with pytest.raises(GraphError, match="nodes_in is read 8 times"):
-        write_project(TypedGraph.from_builder(builder, name="fan"), tmp_path / "fan")
-    assert not (tmp_path / "fan").exists()
 
 
 def test_values_wider_than_doubles(tmp_path: Path) -> None:

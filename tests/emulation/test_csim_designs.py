@@ -1,0 +1,108 @@
+"""Both designs, any number of lanes, and everything a network may do with a tensor: C simulation == golden."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hitfabric.emulation import compare_executors, extreme_vectors, make_executor
+from hitfabric.emulation.csim import CSimExecutor
+from hitfabric.hls_projects import ProjectConfig
+from hitfabric.quantization import GraphBuilder, Maxima, TypedGraph
+from support.message_passing import IN, odd_network, odd_rows, rounds_network
+from support.random_graphs import graph_networks, random_inputs
+
+SMALL = Maxima(nodes=7, edges=13)  # multiples of no number of lanes but 1
+TINY = Maxima(nodes=4, edges=5)
+
+
+def assert_equal(graph: TypedGraph, directory: Path, *, seed: int = 0, **config: Any) -> CSimExecutor:
+    """Compare every visible node over random graphs of many sizes and the extremes of the formats."""
+    executor = CSimExecutor(graph, directory=directory / "project", config=ProjectConfig(**config))
+    most = graph.maxima
+    sizes = [{"R": 40, "N": most.nodes, "E": most.edges}, {"R": 1, "N": 0, "E": 0}, {"R": 0, "N": 1, "E": most.edges}]
+    batches = [random_inputs(graph, seed=seed + k, sizes=size) for k, size in enumerate(sizes)]
+    vectors = [*batches, *extreme_vectors(graph, seed=seed, random_rows=100)]
+    ladder = compare_executors(make_executor("golden", graph), [executor], vectors)
+    assert {rung.node for rung in ladder.rungs} == {node.name for node in graph.visible}
+    assert all(rung.compared > 0 for rung in ladder.rungs)
+    assert ladder.first_divergence is None
+    return executor
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_eight_rounds_in_streams(residual: bool, tmp_path: Path) -> None:
+    graph = rounds_network(8, maxima=SMALL, residual=residual)
+    readers = sum(node.inputs.count("edge_index") for node in graph.nodes)
+    assert readers > 7  # of a stream that hls4ml clones 7 times at most
+    executor = assert_equal(graph, tmp_path, parallelism=1 if residual else 2)
+    project = executor.project
+    assert "// edge_index_in_relay2" in (project.directory / "firmware" / f"{project.name}.cpp").read_text()
+
+
+@pytest.mark.slow
+def test_eight_rounds_in_parallel(tmp_path: Path) -> None:
+    assert_equal(rounds_network(8, maxima=TINY, residual=True), tmp_path, design="throughput")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"design": "throughput"},
+        {"design": "throughput", "strategy": "Resource", "reuse_factor": 2},
+        {"parallelism": 1, "backend": "Vivado"},
+        {"parallelism": 3},
+        {"parallelism": 4, "strategy": "Resource", "reuse_factor": 3},
+        {"parallelism": 8, "reuse_factor": 2},
+    ],
+    ids=str,
+)
+def test_odd_network(config: dict[str, Any], tmp_path: Path) -> None:
+    assert_equal(odd_network(TINY if config.get("design") else SMALL), tmp_path, **config)
+
+
+@pytest.mark.parametrize("design", ["throughput", "dataflow"])
+def test_odd_rows(design: str, tmp_path: Path) -> None:
+    assert_equal(odd_rows(), tmp_path, design=design)
+
+
+@pytest.mark.slow
+@given(
+    graph=graph_networks(),
+    seed=st.integers(0, 999),
+    lanes=st.sampled_from([1, 2, 3, 4, 8]),
+    strategy=st.sampled_from(["Latency", "Resource"]),
+    reuse=st.integers(1, 6),
+)
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+def test_random_graph_networks_in_lanes(
+    graph: TypedGraph, seed: int, lanes: int, strategy: str, reuse: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    directory = tmp_path_factory.mktemp("random")
+    assert_equal(graph, directory, seed=seed, parallelism=lanes, strategy=strategy, reuse_factor=reuse)
+
+
+@pytest.mark.parametrize(("nodes", "edges"), [(1, 1), (3, 2)])
+def test_fewer_rows_than_lanes(nodes: int, edges: int, tmp_path: Path) -> None:
+    builder = GraphBuilder(maxima=Maxima(nodes=nodes, edges=edges))
+    x, index = builder.input("nodes", shape=("N", 2), format=IN), builder.edge_index("edge_index")
+    total = builder.edge_aggregate("total", builder.edge_gather("ends", x, index), index)
+    builder.output("result", total)
+    assert_equal(TypedGraph.from_builder(builder, name="few"), tmp_path, parallelism=8)
+
+
+def test_graphs_one_after_the_other_do_not_see_each_other(tmp_path: Path) -> None:
+    graph = rounds_network(1, maxima=SMALL, residual=True)
+    executor = assert_equal(graph, tmp_path, parallelism=2)
+    full = random_inputs(graph, seed=1, sizes={"N": 7, "E": 13})
+    empty = random_inputs(graph, seed=2, sizes={"N": 2, "E": 0})
+    alone = executor.run_integers(empty)
+    executor.run_integers(full)
+    after = executor.run_integers(empty)
+    assert all(np.array_equal(alone[name], after[name]) for name in alone)
