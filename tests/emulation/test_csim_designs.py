@@ -17,6 +17,7 @@ from hitfabric.quantization import GraphBuilder, Maxima, TypedGraph
 from support.message_passing import IN, odd_network, odd_rows, rounds_network
 from support.random_graphs import graph_networks, random_inputs
 
+SLOW_DRAW: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 SMALL = Maxima(nodes=7, edges=13)  # multiples of no number of lanes but 1
 TINY = Maxima(nodes=4, edges=5)
 
@@ -80,7 +81,7 @@ def test_odd_rows(design: str, tmp_path: Path) -> None:
     strategy=st.sampled_from(["Latency", "Resource"]),
     reuse=st.integers(1, 6),
 )
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, **SLOW_DRAW)
 def test_random_graph_networks_in_lanes(
     graph: TypedGraph, seed: int, lanes: int, strategy: str, reuse: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
