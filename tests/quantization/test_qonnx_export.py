@@ -76,18 +76,30 @@ def test_hls4mls_own_route_gives_the_same_bits(seed: int, tmp_path: Path) -> Non
     assert_hls4ml_agrees(perceptron(seed, layers=2), tmp_path / "project")
 
 
+class PerChannel(torch.nn.Module):
+    """A perceptron whose first weights have several scales; its input is not `input`, a name that hls4ml reserves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        weights, biases = weight_quantizer(5, True), bias_quantizer(6)
+        self.quantize = qnn.QuantIdentity(act_quant=activation_quantizer(7, signed=True))
+        self.first = qnn.QuantLinear(4, 5, bias=True, weight_quant=weights, bias_quant=biases)
+        self.relu = qnn.QuantReLU(act_quant=activation_quantizer(6, signed=False))
+        self.last = qnn.QuantLinear(5, 2, bias=False, weight_quant=weights)
+        with torch.no_grad():
+            self.first.weight.mul_(torch.tensor([[0.1], [0.4], [1.0], [3.0], [9.0]]))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.last(self.relu(self.first(self.quantize(features))))
+
+
 @pytest.mark.slow
 def test_scales_per_channel_go_through_hls4mls_own_route(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    layer = qnn.QuantLinear(4, 5, bias=True, weight_quant=weight_quantizer(5, True), bias_quant=bias_quantizer(6))
-    with torch.no_grad():
-        layer.weight.mul_(torch.tensor([[0.1], [0.4], [1.0], [3.0], [9.0]]))
-    relu = qnn.QuantReLU(act_quant=activation_quantizer(6, signed=False))
-    last = qnn.QuantLinear(5, 2, bias=False, weight_quant=weight_quantizer(4, True))
-    model = torch.nn.Sequential(qnn.QuantIdentity(act_quant=activation_quantizer(7, signed=True)), layer, relu, last)
+    model = PerChannel()
     for _ in range(30):
         model(torch.randn(64, 4))
-    assert len(torch.unique(layer.quant_weight().scale)) > 2
+    assert len(torch.unique(model.first.quant_weight().scale)) > 2
     assert_hls4ml_agrees(trace(model.eval(), name="channels"), tmp_path / "project")
 
 
