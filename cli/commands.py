@@ -11,17 +11,17 @@ from typing import Annotated
 
 import typer
 
+from .build import build, resources
 from .lint import lint
 from .options import AsJson, ConfigFile, DeviceName, Events, Graphs, Limit, ModelPath, Out, Overrides, configure
 from .printing import print_json, print_pairs, print_table
-from .summary import print_demo, print_ladder
-
-MISMATCH = 1
+from .summary import print_demo
+from .validate import MISMATCH, validate
 
 
 def register(app: typer.Typer) -> None:
     """Add every command to the program."""
-    for command in (simulate, train, build, validate, serve, track, evaluate, report, demo, lint):
+    for command in (simulate, train, build, resources, validate, serve, track, evaluate, report, demo, lint):
         app.command()(command)
 
 
@@ -87,77 +87,6 @@ def train(
         figures["sector_auc"] = result.sector_auc
     figures["chain"] = str(result.chain)
     print_json(figures) if as_json else print_pairs("trained (validation events)", figures)
-
-
-def build(
-    model: ModelPath = None,
-    out: Out = None,
-    compile_csim: Annotated[
-        bool | None, typer.Option("--compile/--no-compile", help="Compile each C simulation too. Default: yes.")
-    ] = None,
-    config: ConfigFile = None,
-    assignments: Overrides = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write one hls4ml project per network.
-
-    Each project holds the C++ that synthesis reads, a self-checking test bench and a Makefile; the interaction network
-    is one project with edge gather and edge aggregate as layers.
-    """
-    from ..pipeline.build import BuildConfig, describe
-    from ..pipeline.build import build as run
-
-    result = run(configure(BuildConfig, config, assignments, {"model": model, "out": out, "compile": compile_csim}))
-    if as_json:
-        print_json({name: str(project.directory) for name, project in result.projects.items()})
-        return
-    rows = []
-    for project in describe(result.projects).projects:
-        counted = {name: figure.value for name, figure in project.figures.items() if figure.kind == "counted"}
-        macs = next(f"{value:,.0f} {name.removeprefix('MACs ')}" for name, value in counted.items() if "MACs" in name)
-        weights = f"{counted['weights']:,.0f}"
-        rows.append((project.network, project.io_type, macs, weights, result.projects[project.network].directory))
-    print_table("hls4ml projects", ("network", "i/o", "MACs", "weights", "folder"), rows)
-
-
-def validate(
-    model: ModelPath = None,
-    events: Events = None,
-    graphs: Graphs = None,
-    projects: Annotated[
-        Path | None, typer.Option("--projects", metavar="DIR", help="--out folder of hitfabric build.")
-    ] = None,
-    out: Out = None,
-    mutate: Annotated[bool | None, typer.Option("--mutate", help="Plant faults; each must be caught.")] = None,
-    config: ConfigFile = None,
-    assignments: Overrides = None,
-    as_json: AsJson = False,
-) -> None:
-    """Compare every executor bit for bit: zero mismatches, or a named first divergence.
-
-    Brevitas, native code and C simulation against the golden integer model, at every visible node, on hits of real
-    events (--events) and on the extremes of every format. Exit code 1 on any mismatch.
-    """
-    from ..pipeline.validate import ValidateConfig, divergences
-    from ..pipeline.validate import validate as run
-
-    options = {
-        "model": model,
-        "events": events,
-        "graphs": graphs,
-        "projects": projects,
-        "out": out,
-        "mutate": mutate,
-    }
-    result = run(configure(ValidateConfig, config, assignments, options))
-    if as_json:
-        print_json({"mismatches": result.ladder.mismatches, "outputs_compared": result.ladder.compared})
-    else:
-        print_ladder(result)
-    for line in divergences(result):
-        typer.echo(f"mismatch: {line}", err=True)
-    if not result.passed:
-        raise typer.Exit(MISMATCH)
 
 
 def serve(

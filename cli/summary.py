@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 def print_ladder(result: ValidateResult) -> None:
     """Print mismatches by network and executor, and what became of planted faults."""
+    from ..pipeline.verdict import warnings
+
     compared: dict[tuple[str, str], int] = {}
     for rung in result.ladder.rungs:
         key = (rung.network, rung.executor)
@@ -24,10 +26,17 @@ def print_ladder(result: ValidateResult) -> None:
         for network, executors in result.ladder.mismatches.items()
         for executor, count in executors.items()
     ]
-    print_table("bit accuracy against golden", ("network", "executor", "integers compared", "mismatches"), rows)
+    print_table(
+        f"bit accuracy against {result.reference}", ("network", "executor", "integers compared", "mismatches"), rows
+    )
+    print_table("coverage of formats", *_coverage(result))
     if result.mutations:
-        print_table("planted faults: first caught at", *_faults(result))
+        print_table("planted faults: caught of tried", *_faults(result))
+        share = f"{100 * result.caught / result.tried:.0f} %" if result.tried else "none planted"
+        typer.echo(f"planted faults caught: {result.caught} of {result.tried} ({share})")
     typer.echo(f"compared on {result.sample}")
+    for line in warnings(result):
+        typer.echo(f"warning: {line}")
 
 
 def print_demo(result: DemoResult) -> None:
@@ -57,15 +66,38 @@ def print_demo(result: DemoResult) -> None:
     typer.echo(f"report: {result.page}")
 
 
+def _coverage(result: ValidateResult) -> tuple[list[str], list[list[object]]]:
+    """Columns and rows: one row per network."""
+    columns = ["network", "tensors", "whole range", "least share of a range", "cases met", "cases allowed"]
+    rows: list[list[object]] = []
+    for network, coverage in result.coverage.items():
+        nodes = list(coverage.nodes.values())
+        shares = {node.node: node.range_share for node in nodes}
+        least = min(shares, key=lambda node: shares[node])
+        allowed = sum(len(node.admitted) for node in nodes)
+        rows.append(
+            [
+                network,
+                len(nodes),
+                sum(share == 1 for share in shares.values()),
+                f"{100 * shares[least]:.1f} % ({least})",
+                allowed - sum(len(node.missing) for node in nodes),
+                allowed,
+            ]
+        )
+    return columns, rows
+
+
 def _faults(result: ValidateResult) -> tuple[list[str], list[list[str]]]:
     """Columns and rows: one row per network and kind of fault, one column per executor."""
     items = [(network, item) for network, results in result.mutations.items() for item in results]
     executors = list(dict.fromkeys(item.executor for _, item in items))
-    cells: dict[tuple[str, str], dict[str, str]] = {}
+    cells: dict[tuple[str, str], dict[str, list[bool]]] = {}
     for network, item in items:
-        outcome = (item.node or "") if item.caught else "NOT CAUGHT"
-        cells.setdefault((network, item.kind), {})[item.executor] = outcome
-    rows = [
-        [f"{network}: {kind}", *(row.get(name, "-") for name in executors)] for (network, kind), row in cells.items()
-    ]
+        cells.setdefault((network, item.kind), {}).setdefault(item.executor, []).append(item.caught)
+    rows = []
+    for (network, kind), outcomes in cells.items():
+        counts = [outcomes.get(name) for name in executors]
+        shown = ["-" if found is None else f"{sum(found)} of {len(found)}" for found in counts]
+        rows.append([f"{network}: {kind}", *shown])
     return ["fault", *executors], rows

@@ -56,7 +56,7 @@ class Mutation:
 
     def is_built(self, original: TypedGraph) -> bool:
         """Whether it needs an executor of its own, rather than the sound one with other inputs."""
-        return self.graph is not original or bool(self.accumulator_widths)
+        return bool(self.accumulator_widths) or self.graph.digest != original.digest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,6 +55,30 @@ def extreme_vectors(graph: TypedGraph, *, seed: int = 0, random_rows: int = 1000
         yield {**_random_features(graph, full, generator), index_name: index}
 
 
+def random_vectors(graph: TypedGraph, generator: np.random.Generator, *, rows: int = 1000) -> Vectors:
+    """One batch of random inputs: a row network's rows, or a graph of random size with some padding edges.
+
+    Args:
+        graph: The network.
+        generator: Source of chance.
+        rows: Rows of a row network.
+
+    Returns:
+        Inputs by name, features uniform over one and a half times the range of their format.
+
+    """
+    if not graph.is_graph_network:
+        return _random_features(graph, {"R": rows}, generator)
+    maxima = graph.maxima
+    sizes = {"N": int(generator.integers(1, maxima.nodes + 1)), "E": int(generator.integers(1, maxima.edges + 1))}
+    index = {
+        node.name: generator.integers(0, sizes["N"] + 1, (sizes["E"], 2))
+        for node in graph.inputs
+        if node.tensor.is_index
+    }
+    return {**_random_features(graph, sizes, generator), **index}
+
+
 def format_vectors(graph: TypedGraph, *, seed: int = 0) -> list[Vectors]:
     """Extremes of every format, then what a directed search adds to their coverage.
 

@@ -2,50 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from ..emulation import Mutation, MutationResult, make_executor, try_mutations
-from ..emulation.compare import Comparable
-from ..emulation.mutations import golden_mutant
-from ..quantization import TypedGraph
-from .vectors import Arrays
+from ..core import progress
+from ..emulation import MutationResult
+from ..emulation.mutations import choose_mutations
+from .bench import Arrays, Bench, PlanMutations, TryMutation
+from .parts import Parts
+from .run_key import vectors_digest
+from .workers import Workers
 
 Mutant = Literal["golden", "native", "csim"]
+SLOWEST_FIRST: tuple[Mutant, ...] = ("csim", "native", "golden")
 
 
-def mutate_network(
-    graph: TypedGraph, batches: Sequence[Arrays], *, executors: Sequence[Mutant], seed: int
-) -> list[MutationResult]:
-    """Plant one fault of each kind in each executor.
+@dataclass(kw_only=True)
+class Faults:
+    """What became of planted faults.
 
-    Native code has no accumulator widths of its own, so a narrowed accumulator is not planted there.
+    Attributes:
+        results: By network, in the order of the graph's nodes.
+        unexercised: Kind and node of the faults that no vector can show, by network.
+        resumed: Results taken from an interrupted run.
+    """
+
+    results: dict[str, list[MutationResult]] = field(default_factory=dict)
+    unexercised: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    resumed: int = 0
+
+
+def mutate_networks(
+    vectors: Mapping[str, Sequence[Arrays]],
+    workers: Workers[Bench],
+    parts: Parts,
+    *,
+    executors: Sequence[Mutant],
+    per_kind: int,
+    seed: int,
+) -> Faults:
+    """Plant faults in each executor of each network.
+
+    The golden executor gets every fault at every node; one that has to be compiled for each fault gets `per_kind` of
+    each kind, spread over the nodes.
 
     Args:
-        graph: The network.
-        batches: Vectors; the largest batch is used.
+        vectors: Batches by network, the same that were compared.
+        workers: Who does it.
+        parts: Finished results, taken and added.
         executors: Executors that get the faults.
-        seed: Seed of the choice of places.
+        per_kind: Faults of one kind in a compiled executor.
+        seed: Seed of the choice.
 
     Returns:
-        One result per fault and executor.
+        The outcome.
     """
-    vectors = max(batches, key=lambda batch: sum(array.size for array in batch.values()))
-    makers: Mapping[Mutant, Callable[[Mutation], Comparable]] = {
-        "golden": golden_mutant,
-        "native": _native_mutant,
-        "csim": _csim_mutant,
-    }
-    return [
-        result
-        for name in executors
-        for result in try_mutations(graph, vectors, make=makers[name], seed=seed, executor=name)
-    ]
+    faults = Faults()
+    tasks: dict[str, list[TryMutation]] = {}
+    plans = [PlanMutations(network=name, batches=batches) for name, batches in vectors.items()]
+    for plan, found in workers.run(plans):
+        faults.unexercised[plan.network] = found.unexercised
+        tasks[plan.network] = [
+            TryMutation(network=plan.network, executor=executor, mutation=mutation, inputs=plan.batches[mutation.batch])
+            for executor in executors
+            for mutation in choose_mutations(
+                found.mutations, executor, per_kind=None if executor == "golden" else per_kind, seed=seed
+            )
+        ]
+    ordered = [task for name in vectors for task in tasks[name]]
+    results = {item: MutationResult(**parts.found[item]) for task in ordered if (item := _item(task)) in parts.found}
+    faults.resumed = len(results)
+    left = [task for task in ordered if _item(task) not in results]
+    left.sort(key=lambda task: SLOWEST_FIRST.index(task.executor))  # type: ignore[arg-type] - a Mutant
+    for task, result in progress(workers.run(left), description="plant faults", total=len(left)):
+        parts.add(_item(task), asdict(result))
+        results[_item(task)] = result
+    faults.results = {name: [results[_item(task)] for task in tasks[name]] for name in vectors}
+    faults.unexercised = {name: faults.unexercised[name] for name in vectors}
+    return faults
 
 
-def _native_mutant(mutation: Mutation) -> Comparable:
-    return make_executor("native", mutation.graph)
-
-
-def _csim_mutant(mutation: Mutation) -> Comparable:
-    return make_executor("csim", mutation.graph, accumulator_widths=mutation.accumulator_widths or None)
+def _item(task: TryMutation) -> str:
+    mutation = task.mutation
+    return (
+        f"{task.network}/{task.executor}/{mutation.kind}/{mutation.place}/{mutation.what}/{vectors_digest(task.inputs)}"
+    )

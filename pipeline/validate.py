@@ -2,67 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from itertools import chain as joined
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
-from ..core import DataError, RunDirectory, StrictModel, find_tool, progress
-from ..emulation import Executor, Ladder, MutationResult, Rung, compare_executors, extreme_vectors, make_executor
-from ..fpga_backend import Chain
+from ..core import ConfigError, DataError, StrictModel, find_tool
+from ..emulation import EXECUTORS, GraphCoverage, Ladder, MutationResult
 from ..quantization import TypedGraph
-from ..reports import records
-from .build import load_networks
+from .bench import Bench, BenchConfig
+from .comparison import COMPILED, Comparison
 from .extras import require_extra
-from .layout import PROJECTS, SECTOR_NETWORK, Model, find_model
-from .mutate import Mutant, mutate_network
-from .samples import read_chain_events
-from .vectors import Arrays, event_vectors, sector_vectors
+from .mutate import Faults, Mutant, mutate_networks
+from .networks import Network, select_networks
+from .parts import Parts
+from .run_key import run_key
+from .verdict import write_results
+from .workers import Workers
 
-Checked = Literal["brevitas", "native", "csim"]
 REFERENCE = "golden"
-SECTOR_GRAPH_FILES = 40
+BREVITAS = "brevitas"
+RESERVED = "rtl"
 
 
 class ValidateConfig(StrictModel):
     """Configuration of `hitfabric validate`.
 
     Attributes:
-        model: Run directory of `train`, or a chain directory; None takes the shipped weights.
+        networks: Names or directories of networks, see `select_networks`; None takes every network of the model.
+        model: Run directory of `train`, or a chain directory; None takes the shipped networks.
         events: Folder of events in TrackML CSV layout; None compares on format extremes only.
         graphs: Folder of graphs for the sector network.
         projects: Folder of the projects written by `build`; None writes projects to the cache.
         out: Run directory to write.
-        executors: What is compared with the golden executor; `brevitas` needs the checkpoints of `train`.
-            None takes all that the model allows: a bare chain directory has no checkpoints.
+        executors: The first is the reference, the others are compared with it; one alone is compared with golden.
+            `brevitas` needs the checkpoints of `train`. None compares with golden all that the networks allow.
         event_names: Only these events.
         hits: Hits of real events to compare.
         edges: Edges of real events to compare.
-        graph_count: Graphs of real events to compare.
-        whole_events: Also compare Brevitas and native on the graph of one whole event, beyond the firmware's maxima.
+        graph_count: Graphs of real events, and of the sector workload, to compare.
+        everything: Compare every hit, hit pair and graph of the events instead.
+        random_batches: Batches of random vectors besides the extremes of the formats.
+        whole_events: Also compare the graph of one whole event, where executors take more than the maxima.
+        bounded: Run the C simulation with streams that hold no more than they would in hardware, where a design has
+            streams; a deadlock is an error.
         mutate: Plant faults and check that each is caught.
-        mutate_executors: Executors that get the faults; each fault in `csim` takes a compilation.
-        seed: Seed of random vectors and of the choice of rows.
+        mutate_executors: Executors that get the faults; None takes all that are compared.
+        mutants_per_kind: Faults of one kind in each network for compiled executors, each of which takes a compilation;
+            the golden executor gets every fault at every node.
+        seed: Seed of random vectors, of the choice of rows and of the places of faults.
+        jobs: Worker processes; None takes as many as there are usable cores.
+        resume: Take what an interrupted run with the same settings finished.
     """
 
+    networks: tuple[str, ...] | None = None
     model: Path | None = None
     events: Path | None = None
     graphs: Path | None = None
     projects: Path | None = None
     out: Path = Path("runs/validate")
-    executors: tuple[Checked, ...] | None = None
+    executors: tuple[str, ...] | None = None
     event_names: tuple[str, ...] | None = None
     hits: int = Field(default=20_000, ge=1)
     edges: int = Field(default=20_000, ge=1)
     graph_count: int = Field(default=200, ge=1)
+    everything: bool = False
+    random_batches: NonNegativeInt = 0
     whole_events: bool = True
+    bounded: bool = False
     mutate: bool = False
-    mutate_executors: tuple[Mutant, ...] = ("golden", "native", "csim")
-    seed: int = 0
+    mutate_executors: tuple[Mutant, ...] | None = None
+    mutants_per_kind: int = Field(default=1, ge=1)
+    seed: int = Field(default=0, ge=0)
+    jobs: int | None = Field(default=None, ge=1)
+    resume: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,24 +86,46 @@ class ValidateResult:
     """Outcome of a validation.
 
     Attributes:
+        reference: Executor that the others were compared with.
         ladder: One rung per network, executor and visible node.
+        coverage: What the vectors reached of each tensor, by network.
         mutations: Planted faults by network; empty unless asked for.
+        unexercised: Faults that no vector can show, and that were not planted, by network: kind and node.
         sample: What was compared, in words.
+        resumed: Items taken from an interrupted run.
+        seconds: Wall time.
     """
 
+    reference: str
     ladder: Ladder
+    coverage: Mapping[str, GraphCoverage]
     mutations: Mapping[str, Sequence[MutationResult]]
+    unexercised: Mapping[str, Sequence[tuple[str, str]]]
     sample: str
+    resumed: int = 0
+    seconds: float = 0.0
+
+    @property
+    def tried(self) -> int:
+        """Faults planted."""
+        return sum(len(results) for results in self.mutations.values())
+
+    @property
+    def caught(self) -> int:
+        """Faults that the comparison noticed."""
+        return sum(result.caught for results in self.mutations.values() for result in results)
 
     @property
     def passed(self) -> bool:
         """No mismatch, and every planted fault caught."""
-        caught = all(result.caught for results in self.mutations.values() for result in results)
-        return self.ladder.first_divergence is None and caught
+        return self.ladder.first_divergence is None and self.caught == self.tried
 
 
 def validate(config: ValidateConfig) -> ValidateResult:
-    """Run the same vectors through every executor and write `ladder.json`.
+    """Run the same vectors through every executor and write what came of it.
+
+    Writes `ladder.json`, `validation.json`, `junit.xml`, `report.html` and, with `mutate`, `mutations.json`. Work is
+    spread over processes; the result does not depend on their number. An interrupted run is continued.
 
     Args:
         config: What to compare, on what.
@@ -96,130 +134,90 @@ def validate(config: ValidateConfig) -> ValidateResult:
         The outcome; mismatches are no exception.
 
     Raises:
-        ToolError: An extra or the compiler is missing.
+        ToolError: An extra or the compiler is missing, or a worker process died twice of the same work.
+        ConfigError: No such network or executor.
         DataError: There is no model, or the events are malformed or too few.
+        GraphError: A network or project is malformed, or a bounded stream deadlocks.
         ContractError: A checkpoint is not the network the graph was traced from.
     """
-    model = find_model(config.model)
-    executors = _choose_executors(config.executors, model)
-    graphs = load_networks(model)
-    vectors, sample = _real_vectors(config, model, graphs)
-    rungs: list[Rung] = []
-    faults: dict[str, list[MutationResult]] = {}
-    for name, graph in graphs.items():
-        others = [_executor(kind, name, graph, model, config) for kind in executors]
-        batches = joined(vectors.get(name, ()), extreme_vectors(graph, seed=config.seed))
-        total = len(vectors.get(name, ())) + sum(1 for _ in extreme_vectors(graph, seed=config.seed))
-        rungs += compare(graph, others, progress(batches, description=f"validate {name}", total=total))
-        if name == "interaction_network" and "whole" in vectors:
-            dynamic = [other for other in others if other.name != "csim"]
-            rungs = merge(rungs, compare(graph, dynamic, vectors["whole"]))
-        if config.mutate:
-            given = vectors.get(name) or list(extreme_vectors(graph, seed=config.seed))
-            faults[name] = mutate_network(graph, given, executors=config.mutate_executors, seed=config.seed)
-    result = ValidateResult(ladder=Ladder(rungs=rungs), mutations=faults, sample=sample)
-    _write(config, model, result)
+    start = time.monotonic()
+    selection = select_networks(config.networks, model=config.model, projects=config.projects)
+    executors = choose_executors(config.executors, selection.networks)
+    graphs = {network.name: TypedGraph.load(network.graph) for network in selection.networks}
+    key = run_key(config, graphs, executors)
+    jobs = config.jobs or len(os.sched_getaffinity(0))
+    with Parts(config.out, key=key, resume=config.resume) as parts:
+        bench = BenchConfig(
+            networks={network.name: network for network in selection.networks},
+            executors=executors,
+            bounded=config.bounded,
+            threads=max(1, len(os.sched_getaffinity(0)) // jobs),
+            seed=config.seed,
+            scratch=parts.scratch.resolve(),
+        )
+        with Workers(Bench, bench, jobs=jobs) as workers:
+            run = Comparison(config=config, selection=selection, executors=executors, graphs=graphs, parts=parts)
+            run.prepare(workers)
+            run.compare(workers)
+            faults = Faults()
+            if config.mutate:
+                chosen = config.mutate_executors or tuple(name for name in executors if name in EXECUTORS)
+                faults = mutate_networks(
+                    run.format_vectors,
+                    workers,
+                    parts,
+                    executors=chosen,
+                    per_kind=config.mutants_per_kind,
+                    seed=config.seed,
+                )
+        result = ValidateResult(
+            reference=executors[0],
+            ladder=Ladder(rungs=[rung for tally in run.tallies.values() for rung in tally.rungs.values()]),
+            coverage={name: tally.coverage for name, tally in run.tallies.items()},
+            mutations=faults.results,
+            unexercised=faults.unexercised,
+            sample=run.sample(),
+            resumed=run.resumed + faults.resumed,
+            seconds=round(time.monotonic() - start, 2),
+        )
+        write_results(config, result, inputs=[network.graph for network in selection.networks])
     return result
 
 
-def compare(graph: TypedGraph, others: Sequence[Any], batches: Iterable[Arrays]) -> list[Rung]:
-    """Rungs of one network against the golden executor."""
-    return compare_executors(make_executor(REFERENCE, graph), others, batches).rungs
+def choose_executors(wanted: Sequence[str] | None, networks: Sequence[Network]) -> tuple[str, ...]:
+    """Executors to run, the reference first.
 
-
-def merge(rungs: Iterable[Rung], more: Iterable[Rung]) -> list[Rung]:
-    """Add the counts of `more` to the rungs of the same network, node and executor."""
-    found = {(rung.network, rung.node, rung.executor): rung for rung in rungs}
-    for extra in more:
-        rung = found[extra.network, extra.node, extra.executor]
-        rung.compared += extra.compared
-        rung.mismatches += extra.mismatches
-        rung.saturated += extra.saturated
-        rung.first = rung.first or extra.first
-        rung.reached_low = min(
-            (value for value in (rung.reached_low, extra.reached_low) if value is not None), default=None
+    Raises:
+        ConfigError: An executor is unknown, named twice, or alone.
+        DataError: A network has no checkpoint for Brevitas.
+        ToolError: What an executor needs is not installed.
+    """
+    kept = all(network.checkpoint is not None for network in networks)
+    names = tuple(wanted) if wanted is not None else (REFERENCE, *((BREVITAS,) if kept else ()), *COMPILED)
+    if len(names) == 1 and names[0] != REFERENCE:
+        names = (REFERENCE, *names)
+    known = (BREVITAS, *EXECUTORS)
+    for name in names:
+        if name == RESERVED:
+            raise ConfigError("executor rtl is not built yet", remedy=f"use some of {', '.join(known)}")
+        if name not in known:
+            raise ConfigError(f"unknown executor {name!r}", remedy=f"use some of {', '.join(known)}")
+    if len(set(names)) != len(names) or len(names) < 2:
+        raise ConfigError(
+            f"executors {', '.join(names)} give nothing to compare", remedy="name two or more different ones"
         )
-        rung.reached_high = max(
-            (value for value in (rung.reached_high, extra.reached_high) if value is not None), default=None
-        )
-    return list(found.values())
-
-
-def _choose_executors(wanted: Sequence[Checked] | None, model: Model) -> Sequence[Checked]:
-    if wanted is None:
-        chosen: Sequence[Checked] = ("native", "csim") if model.checkpoints is None else ("brevitas", "native", "csim")
-    else:
-        chosen = wanted
-    if "brevitas" in chosen:
+    if BREVITAS in names:
         require_extra("train")
-        if model.checkpoints is None:
+        if not kept:
+            bare = next(network for network in networks if network.checkpoint is None)
             raise DataError(
-                f"{model.chain} has no checkpoints beside it", remedy="give the --out folder of hitfabric train"
+                f"{bare.graph} has no checkpoints beside it", remedy="give the --out folder of hitfabric train"
             )
-    if "csim" in chosen:
+    if "csim" in names:
         require_extra("build")
-    if {"native", "csim"} & set(chosen):
+    if set(COMPILED) & set(names):
         find_tool("g++", purpose="compile the executors")
-    return chosen
-
-
-def _executor(kind: Checked, name: str, graph: TypedGraph, model: Model, config: ValidateConfig) -> Executor:
-    if kind == "brevitas":
-        from ..models.checkpoints import load_checkpoint
-        from ..quantization.reference import BrevitasReference
-
-        assert model.checkpoints is not None
-        return BrevitasReference(load_checkpoint(model.checkpoints / f"{name}.pt"), graph)
-    if kind == "csim" and config.projects is not None:
-        folder = config.projects / PROJECTS if (config.projects / PROJECTS).is_dir() else config.projects
-        return make_executor(kind, graph, project=folder / name)
-    return make_executor(kind, graph)
-
-
-def _real_vectors(
-    config: ValidateConfig, model: Model, graphs: Mapping[str, TypedGraph]
-) -> tuple[dict[str, list[dict[str, NDArray[Any]]]], str]:
-    vectors: dict[str, list[Arrays]] = {}
-    parts = ["format extremes"]
-    if config.events is not None:
-        chain = Chain.load(model.chain, "native")
-        events = read_chain_events(config.events, chain.config, names=config.event_names)
-        found = event_vectors(
-            chain, events, hits=config.hits, edges=config.edges, graphs=config.graph_count, seed=config.seed
-        )
-        vectors |= {"embedding": found.embedding, "filter": found.filter, "interaction_network": found.pieces}
-        if config.whole_events:
-            vectors["whole"] = found.whole
-        parts.append(
-            f"{found.hits} hits, {found.pairs} hit pairs and {len(found.pieces)} graphs with {found.edges} edges"
-            f" of events in {config.events.name}"
-        )
-    if config.graphs is not None and SECTOR_NETWORK in graphs:
-        maxima = graphs[SECTOR_NETWORK].maxima
-        vectors[SECTOR_NETWORK] = sector_vectors(
-            config.graphs, maxima, graphs=config.graph_count, limit=SECTOR_GRAPH_FILES
-        )
-        parts.append(f"{config.graph_count} sector graphs of {config.graphs.name}")
-    return vectors, ", ".join(parts)
-
-
-def _write(config: ValidateConfig, model: Model, result: ValidateResult) -> None:
-    run = RunDirectory(path=config.out)
-    rows = tuple(_row(rung) for rung in result.ladder.rungs)
-    ladder = records.Ladder(reference=REFERENCE, sample=result.sample, rows=rows)
-    run.write_json("ladder.json", ladder.model_dump(mode="json"))
-    if config.mutate:
-        faults = {name: [asdict(item) for item in items] for name, items in result.mutations.items()}
-        run.write_json("mutations.json", faults)
-    run.record(command="validate", config=config, inputs=[model.chain], seed=config.seed)
-
-
-def _row(rung: Rung) -> records.LadderRow:
-    first = None
-    if rung.first is not None:
-        first = records.FirstMismatch(**asdict(rung.first))
-    values = {key: value for key, value in asdict(rung).items() if key != "first"}
-    return records.LadderRow(**values, first=first)
+    return names
 
 
 def divergences(result: ValidateResult) -> Iterator[str]:
@@ -232,7 +230,7 @@ def divergences(result: ValidateResult) -> Iterator[str]:
         first = rung.first
         yield (
             f"{rung.network}: {rung.executor} first differs at node {rung.node}, batch {first.batch}, "
-            f"index {list(first.index)}: {REFERENCE} {first.expected}, {rung.executor} {first.found}"
+            f"index {list(first.index)}: {result.reference} {first.expected}, {rung.executor} {first.found}"
         )
     for network, results in result.mutations.items():
         for item in results:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from ..core import DataError
 from ..detector import GraphSample, embedding_features, pair_features, phi_sectors, read_graphs
+from ..emulation.vectors import random_vectors
 from ..fpga_backend import Chain
-from ..quantization import Maxima
+from ..quantization import Maxima, TypedGraph
+from .networks import Feed
 from .samples import ChainEvent, event_graph
 
 Arrays = dict[str, NDArray[Any]]
@@ -22,88 +24,139 @@ Arrays = dict[str, NDArray[Any]]
 DIVISIONS = ((16, 1), (32, 1), (32, 2), (64, 4), (128, 8), (256, 16), (512, 16), (1024, 32))
 
 
+ROWS_PER_BATCH = 4096  # of hits or pairs: what one worker holds at a time
+
+
 @dataclass(kw_only=True)
-class EventVectors:
-    """Inputs of each network of the chain, taken from events.
+class Wanted:
+    """How much of the events to take.
 
     Attributes:
-        embedding: Batches of hits.
-        filter: Batches of hit pairs of the radius graph.
-        pieces: Graphs within the maxima.
-        whole: Graphs of whole events.
-        hits: Rows in `embedding`.
-        pairs: Rows in `filter`.
-        edges: Edges in `pieces`.
+        hits: Rows for the embedding.
+        edges: Rows for the filter, and edges for the interaction network.
+        graphs: Graphs for the interaction network, and of the sector workload.
+        everything: Take all there is, whatever the numbers say.
     """
 
-    embedding: list[Arrays] = field(default_factory=list)
-    filter: list[Arrays] = field(default_factory=list)
-    pieces: list[Arrays] = field(default_factory=list)
-    whole: list[Arrays] = field(default_factory=list)
+    hits: int
+    edges: int
+    graphs: int
+    everything: bool = False
+
+
+@dataclass(kw_only=True)
+class Taken:
+    """What was taken so far.
+
+    Attributes:
+        hits: Rows for the embedding.
+        pairs: Rows for the filter.
+        graphs: Graphs within the maxima.
+        edges: Edges in them.
+        events: Events read.
+        sectors: Graphs of the sector workload.
+    """
+
     hits: int = 0
     pairs: int = 0
+    graphs: int = 0
     edges: int = 0
+    events: int = 0
+    sectors: int = 0
 
 
-def event_vectors(
-    chain: Chain, events: Iterator[ChainEvent], *, hits: int, edges: int, graphs: int, seed: int
-) -> EventVectors:
-    """Take vectors from events until there are enough of every kind.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """Inputs of one network.
+
+    Attributes:
+        feed: Whose inputs.
+        inputs: By name.
+        whole: Whether it is the graph of a whole event, which may exceed the maxima.
+    """
+
+    feed: Feed
+    inputs: Arrays
+    whole: bool = False
+
+
+def event_batches(
+    chain: Chain, events: Iterable[ChainEvent], wanted: Wanted, taken: Taken, *, seed: int, whole_events: bool
+) -> Iterator[Batch]:
+    """Inputs of the networks of the chain, event by event; no more than one event is held at a time.
 
     Args:
         chain: Chain that turns hits into the networks' inputs.
         events: Events; read only as far as needed.
-        hits: Rows for the embedding.
-        edges: Rows for the filter, and edges for the interaction network.
-        graphs: Graphs for the interaction network.
+        wanted: How much to take.
+        taken: Counts what was taken.
         seed: Seed of the choice of rows.
+        whole_events: Also give the graph of the first event as a whole.
 
-    Returns:
-        The vectors.
+    Yields:
+        Batches of at most `ROWS_PER_BATCH` rows, or one graph.
 
     Raises:
-        DataError: The events hold too few.
+        DataError: The events hold too few; raised at their end.
     """
-    vectors, generator = EventVectors(), np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     maxima = chain.executors["interaction_network"].graph.maxima
     for event in events:
-        if vectors.hits >= hits and vectors.pairs >= edges and _enough_graphs(vectors, graphs, edges):
+        if not wanted.everything and _enough(taken, wanted):
             break
+        taken.events += 1
         features = event.features
         pairs = chain.candidate_edges(features)
-        _add_rows(vectors, features, pairs, hits=hits, edges=edges, generator=generator)
+        rows = generator.permutation(len(features))[: _left(wanted, wanted.hits, taken.hits)]
+        taken.hits += len(rows)
+        for part in _chunks(rows):
+            yield Batch(feed="embedding", inputs={"features": embedding_features(features[part])})
+        rows = generator.permutation(len(pairs))[: _left(wanted, wanted.edges, taken.pairs)]
+        taken.pairs += len(rows)
+        for part in _chunks(rows):
+            yield Batch(feed="filter", inputs={"pairs": pair_features(features, pairs[part])})
         logits = chain.executors["filter"].run({"pairs": pair_features(features, pairs)})["logits"][:, 0]
-        kept = pairs[logits >= chain.config.filter_threshold]
-        graph = event_graph(event.whole.name, features, kept)
-        if not vectors.whole:
-            vectors.whole.append(graph_inputs(graph))
-        for piece in pieces_within(graph, maxima, wanted=graphs):
-            if _enough_graphs(vectors, graphs, edges):
+        graph = event_graph(event.whole.name, features, pairs[logits >= chain.config.filter_threshold])
+        if whole_events and taken.events == 1:
+            yield Batch(feed="interaction_network", inputs=graph_inputs(graph), whole=True)
+        for piece in pieces_within(graph, maxima, wanted=wanted.graphs):
+            if not wanted.everything and _enough_graphs(taken, wanted):
                 break
-            vectors.pieces.append(graph_inputs(piece))
-            vectors.edges += len(piece.edges)
-    have = {"hits": vectors.hits, "edges": min(vectors.pairs, vectors.edges), "graphs": len(vectors.pieces)}
-    for name, wanted in (("hits", hits), ("edges", edges), ("graphs", graphs)):
-        if have[name] < wanted:
+            taken.graphs += 1
+            taken.edges += len(piece.edges)
+            yield Batch(feed="interaction_network", inputs=graph_inputs(piece))
+    have = {"hits": taken.hits, "edges": min(taken.pairs, taken.edges), "graphs": taken.graphs}
+    for name in have:
+        number = getattr(wanted, name)
+        if not wanted.everything and have[name] < number:
             raise DataError(
-                f"the events give {have[name]} {name} for validation, {wanted} are wanted",
+                f"the events give {have[name]} {name} for validation, {number} are wanted",
                 remedy=f"give more events or lower {name}",
             )
-    return vectors
 
 
-def sector_vectors(directory: Path, maxima: Maxima, *, graphs: int, limit: int) -> list[Arrays]:
-    """Pieces of the sector workload's graphs that are within the maxima.
+def sector_batches(directory: Path, maxima: Maxima, wanted: Wanted, taken: Taken, *, limit: int) -> Iterator[Batch]:
+    """Pieces of the sector workload's graphs that are within the maxima, graph by graph.
 
     Raises:
-        DataError: There are no graphs, or too few pieces.
+        DataError: There are no graphs, or too few pieces; the latter is raised at their end.
     """
-    found: list[Arrays] = []
-    for sample in read_graphs(directory, limit):
-        found += [graph_inputs(piece) for piece in pieces_within(sample, maxima, wanted=graphs)]
-        if len(found) >= graphs:
-            return found[:graphs]
-    raise DataError(f"{directory} gives {len(found)} graphs, {graphs} are wanted", remedy="give more graphs")
+    for sample in read_graphs(directory, None if wanted.everything else limit):
+        for piece in pieces_within(sample, maxima, wanted=wanted.graphs):
+            if not wanted.everything and taken.sectors == wanted.graphs:
+                return
+            taken.sectors += 1
+            yield Batch(feed="sector", inputs=graph_inputs(piece))
+    if not wanted.everything and taken.sectors < wanted.graphs:
+        raise DataError(
+            f"{directory} gives {taken.sectors} graphs, {wanted.graphs} are wanted", remedy="give more graphs"
+        )
+
+
+def random_batch(graph: TypedGraph, *, seed: int, number: int) -> Arrays:
+    """One batch of random vectors: features over one and a half times each format's range, edges with some padding."""
+    generator = np.random.default_rng([seed, number])
+    return dict(random_vectors(graph, generator))
 
 
 def pieces_within(sample: GraphSample, maxima: Maxima, *, wanted: int) -> list[GraphSample]:
@@ -127,24 +180,18 @@ def graph_inputs(sample: GraphSample) -> Arrays:
     return {"nodes": sample.nodes, "edges": sample.edges, "edge_index": sample.edge_index}
 
 
-def _enough_graphs(vectors: EventVectors, graphs: int, edges: int) -> bool:
-    return len(vectors.pieces) >= graphs and vectors.edges >= edges
+def _enough(taken: Taken, wanted: Wanted) -> bool:
+    return taken.hits >= wanted.hits and taken.pairs >= wanted.edges and _enough_graphs(taken, wanted)
 
 
-def _add_rows(
-    vectors: EventVectors,
-    features: NDArray[np.float32],
-    pairs: NDArray[np.int64],
-    *,
-    hits: int,
-    edges: int,
-    generator: np.random.Generator,
-) -> None:
-    rows = generator.permutation(len(features))[: max(hits - vectors.hits, 0)]
-    chosen = pairs[generator.permutation(len(pairs))[: max(edges - vectors.pairs, 0)]]
-    if len(rows):
-        vectors.embedding.append({"features": embedding_features(features[rows])})
-        vectors.hits += len(rows)
-    if len(chosen):
-        vectors.filter.append({"pairs": pair_features(features, chosen)})
-        vectors.pairs += len(chosen)
+def _enough_graphs(taken: Taken, wanted: Wanted) -> bool:
+    return taken.graphs >= wanted.graphs and taken.edges >= wanted.edges
+
+
+def _left(wanted: Wanted, number: int, have: int) -> int | None:
+    return None if wanted.everything else max(number - have, 0)
+
+
+def _chunks(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(rows), ROWS_PER_BATCH):
+        yield rows[start : start + ROWS_PER_BATCH]

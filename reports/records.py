@@ -15,7 +15,14 @@ from ..core import StrictModel
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Milliseconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-FigureKind = Literal["counted", "estimated", "not measured"]
+FigureKind = Literal[
+    "counted",
+    "estimated",
+    "synthesised (HLS estimate)",
+    "simulated (C/RTL cosimulation)",
+    "implemented",
+    "not measured",
+]
 
 
 class RunRecord(StrictModel):
@@ -255,12 +262,55 @@ class LadderRow(StrictModel):
         return self
 
 
+class CoverageRow(StrictModel):
+    """What the vectors reached of one tensor of one network.
+
+    Attributes:
+        node: Input of features, requantization or output.
+        low: Lowest integer of the proven range.
+        high: Highest.
+        integers: Integers seen.
+        reached_low: Lowest integer seen, null where none was.
+        reached_high: Highest.
+        range_share: Distance between the two, as a share of the proven range.
+        distinct: Different integers seen, null where the range is too long to count.
+        cases: How often each saturation and rounding case was met.
+        admitted: Cases that the ranges allow.
+        missing: Of those, the ones that no vector met.
+    """
+
+    network: str
+    node: str
+    low: int
+    high: int
+    integers: NonNegativeInt
+    reached_low: int | None = None
+    reached_high: int | None = None
+    range_share: Probability
+    distinct: NonNegativeInt | None = None
+    cases: dict[str, NonNegativeInt] = Field(default_factory=dict)
+    admitted: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
 class Ladder(StrictModel):
-    """`ladder.json`: the bit-accuracy ladder; `rows` keep the order of the graph's nodes."""
+    """`ladder.json`: the bit-accuracy ladder; `rows` keep the order of the graph's nodes.
+
+    Attributes:
+        reference: What the executors were compared with.
+        sample: What was compared, in words.
+        rows: One per network, executor and node.
+        coverage: One per network and tensor.
+        warnings: What the vectors never exercised although the ranges allow it, in words.
+        seconds: Wall time, null where it was not taken.
+    """
 
     reference: str
     sample: str
     rows: tuple[LadderRow, ...]
+    coverage: tuple[CoverageRow, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: Seconds | None = None
 
     @model_validator(mode="after")
     def _rows_are_distinct(self) -> Self:
@@ -279,6 +329,7 @@ class Mutation(StrictModel):
         executor: Executor that ran the faulty network.
         caught: Whether a mismatch was counted.
         node: First differing node, null where nothing differed.
+        place: Node that was changed.
     """
 
     kind: str
@@ -286,6 +337,7 @@ class Mutation(StrictModel):
     executor: str
     caught: bool
     node: str | None = None
+    place: str = ""
 
 
 class Mutations(RootModel[dict[str, tuple[Mutation, ...]]]):
@@ -309,11 +361,16 @@ class Latency(StrictModel):
 
 
 class ProjectFigure(StrictModel):
-    """One figure of a hardware project and how it is known; `value` is null exactly where it is not measured."""
+    """One figure of a hardware project and how it is known; `value` is null exactly where it is not measured.
+
+    Attributes:
+        source: Report it was read from, or what an estimate rests on.
+    """
 
     value: FiniteFloat | None
     kind: FigureKind
     unit: str = ""
+    source: str = ""
 
     @model_validator(mode="after")
     def _value_fits_kind(self) -> Self:
@@ -323,12 +380,24 @@ class ProjectFigure(StrictModel):
 
 
 class Project(StrictModel):
-    """One hls4ml project; `figures` maps a name ("MACs", "weights", "weight bits") to its figure."""
+    """One hls4ml project; `figures` maps a quantity ("MACs per row", "LUT") to its figures, one of each kind."""
 
     network: str
     io_type: str
     reuse_factor: PositiveInt | None = None
-    figures: dict[str, ProjectFigure] = Field(default_factory=dict)
+    backend: str | None = None
+    design: str | None = None
+    parallelism: PositiveInt | None = None
+    part: str | None = None
+    clock_period: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    figures: dict[str, tuple[ProjectFigure, ...]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _kinds_are_distinct(self) -> Self:
+        for quantity, items in self.figures.items():
+            if len({item.kind for item in items}) != len(items):
+                raise ValueError(f"{quantity} has two figures of one kind")
+        return self
 
 
 class Projects(StrictModel):

@@ -136,7 +136,7 @@ def test_validate_names_the_first_divergence(  # noqa: ANN201
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    from hitfabric.pipeline import validate as module
+    from hitfabric.pipeline import bench as module
 
     make = module.make_executor
 
@@ -149,7 +149,7 @@ def test_validate_names_the_first_divergence(  # noqa: ANN201
         return make(name, graph, **options)
 
     monkeypatch.setattr(module, "make_executor", with_flipped_weight)
-    outcome = run("validate", "--model", tiny.run, "--set", "executors=[native]", "--out", tmp_path)
+    outcome = run("validate", "--model", tiny.run, "--executors", "golden,native", "--jobs", 1, "--out", tmp_path)
     assert outcome.code == 1
     lines = [line for line in outcome.err.splitlines() if line.startswith("mismatch: ")]
     assert len(lines) == 1
@@ -178,12 +178,8 @@ def test_build_validate_and_mutate_with_the_c_simulation(run, tiny: Tiny, tmp_pa
     outcome = run(*call, *sizes, "--mutate", "--set", "mutate_executors=[golden,native]")
     assert outcome.code == 0, outcome.err
     faults = json.loads((tmp_path / "mutations.json").read_text())
-    assert {item["kind"] for item in faults["interaction_network"]} == {
-        "weight bit",
-        "rounding",
-        "accumulator width",
-        "edge",
-    }
+    kinds = {item["kind"] for item in faults["interaction_network"]}
+    assert {"weight bit", "rounding", "saturation", "accumulator width", "edge ends", "gather ends"} <= kinds
     assert all(item["caught"] for items in faults.values() for item in items)
 
 

@@ -23,7 +23,6 @@ from hitfabric.pipeline.layout import find_model
 from hitfabric.pipeline.samples import ChainEvent, event_graph
 from hitfabric.pipeline.scores import ScoreSample, network_scores
 from hitfabric.pipeline.track import TrackedEvent, read_labels, write_labels
-from hitfabric.pipeline.validate import merge
 from hitfabric.pipeline.vectors import pieces_within
 from hitfabric.quantization import Maxima
 
@@ -140,13 +139,14 @@ def test_merge_adds_counts_and_keeps_the_first_difference() -> None:
     second = Divergence(batch=2, index=(0,), expected=1, found=0)
     one = make_rung(compared=10, mismatches=1, first=first, reached_low=-2, reached_high=5, saturated=1)
     two = make_rung(compared=20, mismatches=2, first=second, reached_low=-7, reached_high=3, saturated=2)
-    (rung,) = merge([one], [two])
-    assert (rung.compared, rung.mismatches, rung.saturated) == (30, 3, 3)
-    assert (rung.first, rung.reached_low, rung.reached_high) == (first, -7, 5)
+    two.merge(one)
+    assert (two.compared, two.mismatches, two.saturated) == (30, 3, 3)
+    assert (two.first, two.reached_low, two.reached_high) == (first, -7, 5)
 
 
 def test_merge_takes_what_only_the_other_reached() -> None:
-    (rung,) = merge([make_rung()], [make_rung(compared=1, reached_low=2, reached_high=2)])
+    rung = make_rung()
+    rung.merge(make_rung(compared=1, reached_low=2, reached_high=2))
     assert (rung.compared, rung.reached_low, rung.reached_high) == (1, 2, 2)
 
 

@@ -1,0 +1,244 @@
+"""What a worker of `hitfabric validate` does: it builds its own executors and runs one task at a time."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..emulation import (
+    Mutation,
+    MutationResult,
+    format_vectors,
+    make_executor,
+    plan_mutations,
+    try_mutation,
+)
+from ..emulation.compare import Comparable, compare_values
+from ..emulation.golden import GoldenExecutor
+from ..emulation.mutations import MutationPlan, golden_mutant
+from ..hls_projects import HlsProject, ProjectConfig
+from ..quantization import TypedGraph
+from .networks import Network
+from .tally import Tally
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchConfig:
+    """What every worker knows.
+
+    Attributes:
+        networks: Networks by name.
+        executors: Names; the first is the reference.
+        bounded: C simulation with bounded streams, where the design has streams.
+        threads: Threads of one executor.
+        seed: Seed of vectors and of the places of faults.
+        scratch: Folder for the projects of mutants.
+    """
+
+    networks: dict[str, Network]
+    executors: tuple[str, ...]
+    bounded: bool
+    threads: int
+    seed: int
+    scratch: Path
+
+
+class Bench:
+    """Executors of a worker, built when first asked for.
+
+    Args:
+        config: What every worker knows.
+
+    """
+
+    def __init__(self, config: BenchConfig) -> None:
+        self.config = config
+        os.environ.setdefault("OMP_NUM_THREADS", str(config.threads))  # read by torch, where it is used
+        self._graphs: dict[str, TypedGraph] = {}
+        self._executors: dict[tuple[str, str], Comparable] = {}
+
+    def graph(self, network: str) -> TypedGraph:
+        """Typed graph of a network."""
+        if network not in self._graphs:
+            self._graphs[network] = TypedGraph.load(self.config.networks[network].graph)
+        return self._graphs[network]
+
+    def executor(self, network: str, kind: str) -> Comparable:
+        """Executor of a network."""
+        if (network, kind) not in self._executors:
+            self._executors[network, kind] = self._make(self.config.networks[network], kind)
+        return self._executors[network, kind]
+
+    def golden(self, network: str) -> GoldenExecutor:
+        """The golden model of a network, which also shows hidden nodes."""
+        executor = self.executor(network, "golden")
+        assert isinstance(executor, GoldenExecutor)
+        return executor
+
+    def _make(self, network: Network, kind: str) -> Comparable:
+        graph = self.graph(network.name)
+        if kind == "brevitas":
+            from ..models.checkpoints import load_checkpoint
+            from ..quantization.reference import BrevitasReference
+
+            assert network.checkpoint is not None
+            return BrevitasReference(load_checkpoint(network.checkpoint), graph)
+        options: dict[str, Any] = {}
+        if kind == "native":
+            options["threads"] = self.config.threads
+        if kind == "csim":
+            if network.project is not None:
+                options["project"] = network.project
+            if self.config.bounded and _design(network, graph) == "dataflow":
+                options["bounded"] = True
+        return make_executor(kind, graph, **options)
+
+    def mutant(self, mutation: Mutation, kind: str, *, network: str, directory: Path) -> Comparable:
+        """Executor with a fault in place; its project goes to `directory`."""
+        if not mutation.is_built(self.graph(network)):
+            return self.executor(network, kind)
+        if kind == "golden":
+            return golden_mutant(mutation)
+        if kind == "native":
+            return make_executor(kind, mutation.graph, threads=self.config.threads)
+        project = self.config.networks[network].project
+        return make_executor(
+            kind,
+            mutation.graph,
+            directory=directory,
+            config=None if project is None else HlsProject.load(project).config,
+            accumulator_widths=mutation.accumulator_widths or None,
+        )
+
+
+def _design(network: Network, graph: TypedGraph) -> str | None:
+    config = ProjectConfig() if network.project is None else HlsProject.load(network.project).config
+    return config.resolved(graph).design
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepare:
+    """Compiles an executor, once before several workers load it."""
+
+    network: str
+    executor: str
+
+    @property
+    def label(self) -> str:
+        """What it is."""
+        return f"building {self.executor} of {self.network}"
+
+    def run(self, bench: Bench) -> None:
+        """Build it."""
+        bench.executor(self.network, self.executor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatVectors:
+    """Finds vectors at the extremes of a network's formats."""
+
+    network: str
+
+    @property
+    def label(self) -> str:
+        """What it is."""
+        return f"vectors of {self.network}"
+
+    def run(self, bench: Bench) -> list[Arrays]:
+        """The batches."""
+        return list(format_vectors(bench.graph(self.network), seed=bench.config.seed))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Compare:
+    """Runs one batch through every executor.
+
+    Attributes:
+        network: Name of the network.
+        batch: Number of the batch.
+        inputs: The batch.
+        whole: Whether it may be larger than the maxima: the coverage and executors of static size leave it out.
+    """
+
+    network: str
+    batch: int
+    inputs: Arrays
+    whole: bool = False
+
+    @property
+    def label(self) -> str:
+        """What it is."""
+        return f"batch {self.batch} of {self.network}"
+
+    def run(self, bench: Bench) -> dict[str, Any]:
+        """Record of a `Tally`."""
+        reference, *others = bench.config.executors
+        graph = bench.graph(self.network)
+        tally = Tally(graph, network=self.network, executors=others)
+        values = bench.golden(self.network).run_all(self.inputs)
+        if not self.whole:
+            tally.coverage.add(self.inputs, values)
+        expected = self._integers(bench, reference, values)
+        for other in others:
+            if self.whole and getattr(bench.executor(self.network, other), "maxima_limited", False):
+                continue
+            found = self._integers(bench, other, values)
+            compare_values(tally.rungs, graph, other, expected=expected, found=found, batch=self.batch)
+        return tally.to_record()
+
+    def _integers(
+        self, bench: Bench, executor: str, golden: dict[str, NDArray[np.int64]]
+    ) -> dict[str, NDArray[np.int64]]:
+        if executor == "golden":
+            return {node.name: golden[node.name] for node in bench.graph(self.network).visible}
+        return bench.executor(self.network, executor).run_integers(self.inputs)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PlanMutations:
+    """Chooses the faults of a network."""
+
+    network: str
+    batches: Sequence[Arrays]
+
+    @property
+    def label(self) -> str:
+        """What it is."""
+        return f"choosing faults of {self.network}"
+
+    def run(self, bench: Bench) -> MutationPlan:
+        """The plan."""
+        return plan_mutations(bench.graph(self.network), self.batches, seed=bench.config.seed)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TryMutation:
+    """Plants one fault in one executor and compares it with the reference."""
+
+    network: str
+    executor: str
+    mutation: Mutation
+    inputs: Arrays
+
+    @property
+    def label(self) -> str:
+        """What it is."""
+        return f"{self.mutation.what}, planted in {self.executor} of {self.network}"
+
+    def run(self, bench: Bench) -> MutationResult:
+        """The outcome."""
+        with tempfile.TemporaryDirectory(dir=bench.config.scratch) as scratch:
+            mutant = bench.mutant(
+                self.mutation, self.executor, network=self.network, directory=Path(scratch) / "project"
+            )
+            reference = bench.executor(self.network, bench.config.executors[0])
+            return try_mutation(self.mutation, reference=reference, mutant=mutant, vectors=self.inputs)
