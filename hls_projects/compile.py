@@ -52,17 +52,16 @@ def compile_csim(project: HlsProject, *, bounded: bool = False) -> Path:
     header = precompiled_header(
         project.directory, compiler=compiler, flags=flags, includes=includes, hashes=hashes, types=types
     )
-    with atomic_file(library) as temporary:
-        command = [
-            str(compiler),
-            *flags,
-            *(["-include", str(header), f"-I{project.directory / 'firmware'}"] if header else []),
-            *includes,
-            str(project.directory / ENTRY_FILE),
-            "-o",
-            str(temporary),
-        ]
-        _run(command, log=library.with_suffix(".log"))
+    sources = [*(["-include", str(header), f"-I{project.directory / 'firmware'}"] if header else []), *includes]
+    try:
+        with atomic_file(library) as temporary:
+            command = [str(compiler), *flags, *sources, str(project.directory / ENTRY_FILE), "-o", str(temporary)]
+            _run(command, log=library.with_suffix(".log"))
+    except OSError as error:
+        raise ToolError(
+            f"cannot write {error.filename or library.parent}: {error.strerror}",
+            remedy="copy the project to a folder that may be written to",
+        ) from error
     return library
 
 

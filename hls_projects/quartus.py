@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..core import ConfigError, GraphError
+from ..core import GraphError
 from ..quantization import Add, Concat, FixedPoint, Input, Requantize, TypedGraph
 from .entry import Ports
 from .layers import LayerPlan
@@ -30,18 +30,12 @@ TRACE = re.compile(
 )
 
 
-def check_quartus(graph: TypedGraph, config: ProjectConfig) -> None:
-    """Refuse what the Quartus backend cannot compute exactly, or does not have.
+def check_quartus(graph: TypedGraph) -> None:
+    """Refuse what the Quartus backend cannot compute exactly.
 
     Raises:
-        ConfigError: The configuration asks for a choice that the backend does not have.
         GraphError: A node's conversion is not exact in ac_fixed; the message names the node.
     """
-    if config.stream_depths:
-        raise ConfigError(
-            f"stream_depths {sorted(config.stream_depths)}: hls4ml's Quartus backend declares no stream depths",
-            remedy="leave stream_depths out, or use the Vitis backend",
-        )
     for node in graph.nodes:
         if isinstance(node, Input | Requantize) and node.tensor.format.width < 2 and not node.tensor.is_index:
             raise GraphError(

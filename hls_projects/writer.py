@@ -71,7 +71,7 @@ def write_project(
     register()
     ports = Ports()
     if config.backend == "Quartus":
-        check_quartus(graph, config)
+        check_quartus(graph)
         plan = signed_accumulators(plan, keep=widths)
         ports = quartus_ports(config)
     name = f"hitfabric_{graph.name}"
