@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ..core import StrictModel
 
 Bits = Annotated[int, Field(ge=2, le=16)]
+Aggregation = Literal["sum", "max"]
 Width = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -55,6 +56,10 @@ class InteractionConfig(PrecisionConfig):
         rounds: Message-passing rounds.
         aggregate_senders: Nodes also receive the sum of the edges they send, so that a track's information travels
             inwards as well as outwards; otherwise only what comes in.
+        aggregation: Sum or maximum of the edges at a node.
+        shared: All rounds use the same weights.
+        skip: `residual` adds a round's input to its update before the activation; `concat` gives every round the
+            encoded inputs beside the current state.
     """
 
     node_inputs: Width = 3
@@ -62,3 +67,35 @@ class InteractionConfig(PrecisionConfig):
     width: Width = 8
     rounds: Annotated[int, Field(ge=1, le=8)] = 1
     aggregate_senders: bool = False
+    aggregation: Aggregation = "sum"
+    shared: bool = False
+    skip: Literal["none", "residual", "concat"] = "none"
+
+    @property
+    def has_encoders(self) -> bool:
+        """Whether nodes and edges are brought to `width` before the first round."""
+        return self.shared or self.skip != "none"
+
+
+class ConvolutionConfig(PrecisionConfig):
+    """Network of graph convolutions: nodes and edges to scores.
+
+    Attributes:
+        kind: Form of each round: `edge_conv` (messages from [x_i, x_j - x_i]), `gcn` (one layer of the sum over the
+            neighbours and the node), `sage` (one layer of the neighbours' sum plus one of the node), `gin` (a
+            perceptron of the neighbours' sum plus the node).
+        node_inputs: Node features.
+        width: Width of every hidden tensor.
+        rounds: Convolutions.
+        aggregation: Sum or maximum over the edges into a node; `gcn`, `sage` and `gin` are sums in their papers.
+        scores: What is scored: `edges` or `nodes`.
+        outputs: Logits for each of them.
+    """
+
+    kind: Literal["edge_conv", "gcn", "sage", "gin"] = "edge_conv"
+    node_inputs: Width = 3
+    width: Width = 8
+    rounds: Annotated[int, Field(ge=1, le=8)] = 2
+    aggregation: Aggregation = "sum"
+    scores: Literal["edges", "nodes"] = "edges"
+    outputs: Width = 1

@@ -1,4 +1,4 @@
-"""The three networks of the chain, quantized or as float twins.
+"""The three networks of the chain, quantized or as float twins; the interaction network in all its forms.
 
 A twin has the same parameters under the same names, so that a float state is a warm start of its quantized network.
 The names of the `forward` arguments become the input names of the typed graph.
@@ -6,16 +6,14 @@ The names of the `forward` arguments become the input names of the typed graph.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from ..quantization.modules import EdgeAggregate, EdgeGather
-from ..quantization.presets import quantized_identity, quantized_mlp
-from .config import EmbeddingConfig, FilterConfig, InteractionConfig, PrecisionConfig
+from .config import EmbeddingConfig, FilterConfig, InteractionConfig
+from .layers import InputScaling, activation, mlp, requantization
 
 COLUMNS: dict[str, Literal[0, 1]] = {"sender": 0, "receiver": 1}
 
@@ -31,9 +29,9 @@ class EmbeddingNetwork(nn.Module):
     def __init__(self, *, config: EmbeddingConfig | None = None, quantized: bool = True) -> None:
         super().__init__()
         self.config = config or EmbeddingConfig()
-        self.input_quant = _requantize(self.config.input_bits, quantized=quantized)
+        self.input_quant = requantization(self.config.input_bits, quantized=quantized)
         widths = (self.config.inputs, *self.config.hidden, self.config.outputs)
-        self.layers = _mlp(widths, self.config, quantized=quantized)
+        self.layers = mlp(widths, self.config, quantized=quantized)
         self.input_shapes = {"features": ("R", self.config.inputs)}
         self.output_names = ("embedding",)
 
@@ -53,8 +51,8 @@ class FilterNetwork(nn.Module):
     def __init__(self, *, config: FilterConfig | None = None, quantized: bool = True) -> None:
         super().__init__()
         self.config = config or FilterConfig()
-        self.input_quant = _requantize(self.config.input_bits, quantized=quantized)
-        self.layers = _mlp((self.config.inputs, *self.config.hidden, 1), self.config, quantized=quantized)
+        self.input_quant = requantization(self.config.input_bits, quantized=quantized)
+        self.layers = mlp((self.config.inputs, *self.config.hidden, 1), self.config, quantized=quantized)
         self.input_shapes = {"pairs": ("R", self.config.inputs)}
         self.output_names = ("logits",)
 
@@ -63,36 +61,75 @@ class FilterNetwork(nn.Module):
         return self.layers(self.input_quant(pairs))
 
 
-class InteractionNetwork(nn.Module):
-    """Scores the edges of a graph after rounds of message passing.
+class Interaction(nn.Module):
+    """Rounds of message passing with a score for each edge: what the two interaction networks share.
 
-    Each round updates the edges from [x_sender, x_receiver, e], sums them at the receivers and updates the nodes from
-    [x, sum] (Battaglia et al., arXiv:1612.00222; DeZoort et al., arXiv:2103.16701).
+    Each round updates the edges from [x_sender, x_receiver, e], aggregates them at the nodes and updates the nodes from
+    [x, aggregate] (Battaglia et al., arXiv:1612.00222; DeZoort et al., arXiv:2103.16701). With shared weights or a skip
+    connection, encoders first bring nodes and edges to one width; without edge features the edges are encoded from
+    their ends.
 
     Args:
-        config: Widths, rounds and bits.
+        config: Widths, rounds, form and bits.
+        quantized: Brevitas layers; False gives the float twin.
+        edge_inputs: Width of the edge features; 0 without.
+    """
+
+    def __init__(self, *, config: InteractionConfig, quantized: bool, edge_inputs: int) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.node_scaling = InputScaling(width=config.node_inputs, config=config, quantized=quantized)
+        if edge_inputs:
+            self.edge_scaling = InputScaling(width=edge_inputs, config=config, quantized=quantized)
+        if config.has_encoders:
+            ends = edge_inputs or 2 * width
+            self.node_encoder = mlp((config.node_inputs, width), config, quantized=quantized, last_activation=True)
+            self.edge_encoder = mlp((ends, width), config, quantized=quantized, last_activation=True)
+        inputs = [(config.node_inputs, edge_inputs)] + [(width, width)] * (config.rounds - 1)
+        if config.has_encoders:
+            joined = width * (2 if config.skip == "concat" else 1)
+            inputs = [(joined, joined)] * (1 if config.shared else config.rounds)
+        self.rounds = nn.ModuleList(
+            MessagePassing(node_width=nodes, edge_width=edges, config=config, quantized=quantized)
+            for nodes, edges in inputs
+        )
+        self.gather = EdgeGather()
+        self.output = mlp((3 * width, width, 1), config, quantized=quantized)
+        self.output_names = ("logits",)
+
+    def score(self, x: Tensor, e: Tensor | None, edge_index: Tensor) -> Tensor:
+        """Logits [E, 1] from scaled features of nodes [N, node_inputs] and edges [E, edge_inputs] (or None)."""
+        if self.config.has_encoders:
+            x = self.node_encoder(x)
+            e = self.edge_encoder(self.gather(x, edge_index) if e is None else e)
+        first_x, first_e = x, e
+        for number in range(self.config.rounds):
+            step = self.rounds[number % len(self.rounds)]
+            if self.config.skip == "concat":
+                assert e is not None and first_e is not None  # from the encoder
+                x, e = torch.cat([x, first_x], dim=-1), torch.cat([e, first_e], dim=-1)
+            x, e = step(x, e, edge_index)
+        assert e is not None  # there is at least one round
+        return self.output(torch.cat([self.gather(x, edge_index), e], dim=-1))
+
+
+class InteractionNetwork(Interaction):
+    """Interaction network on graphs with edge features.
+
+    Args:
+        config: Widths, rounds, form and bits.
         quantized: Brevitas layers; False gives the float twin.
     """
 
     def __init__(self, *, config: InteractionConfig | None = None, quantized: bool = True) -> None:
-        super().__init__()
-        self.config = config or InteractionConfig()
-        self.node_scaling = InputScaling(width=self.config.node_inputs, config=self.config, quantized=quantized)
-        self.edge_scaling = InputScaling(width=self.config.edge_inputs, config=self.config, quantized=quantized)
-        width = self.config.width
-        inputs = [(self.config.node_inputs, self.config.edge_inputs)] + [(width, width)] * (self.config.rounds - 1)
-        self.rounds = nn.ModuleList(
-            MessagePassing(node_width=nodes, edge_width=edges, config=self.config, quantized=quantized)
-            for nodes, edges in inputs
-        )
-        self.gather = EdgeGather()
-        self.output = _mlp((3 * width, width, 1), self.config, quantized=quantized)
+        config = config or InteractionConfig()
+        super().__init__(config=config, quantized=quantized, edge_inputs=config.edge_inputs)
         self.input_shapes = {
-            "nodes": ("N", self.config.node_inputs),
-            "edges": ("E", self.config.edge_inputs),
+            "nodes": ("N", config.node_inputs),
+            "edges": ("E", config.edge_inputs),
             "edge_index": ("E", 2),
         }
-        self.output_names = ("logits",)
 
     def forward(self, nodes: Tensor, edges: Tensor, edge_index: Tensor) -> Tensor:
         """Score edges.
@@ -105,93 +142,72 @@ class InteractionNetwork(nn.Module):
         Returns:
             Logits [E, 1].
         """
-        x, e = self.node_scaling(nodes), self.edge_scaling(edges)
-        for step in self.rounds:
-            x, e = step(x, e, edge_index)
-        return self.output(torch.cat([self.gather(x, edge_index), e], dim=-1))
+        return self.score(self.node_scaling(nodes), self.edge_scaling(edges), edge_index)
 
 
-class InputScaling(nn.Module):
-    """Brings inputs of very different spread to one scale, which a tensor's one power-of-two scale cannot.
-
-    A square affine map between two quantizations; it starts as what standardises the training data and is learned.
+class NodeInteractionNetwork(Interaction):
+    """Interaction network on graphs without edge features; `edge_inputs` of its configuration is not read.
 
     Args:
-        width: Number of features.
-        config: Bits.
+        config: Widths, rounds, form and bits.
         quantized: Brevitas layers; False gives the float twin.
     """
 
-    def __init__(self, *, width: int, config: PrecisionConfig, quantized: bool) -> None:
-        super().__init__()
-        self.input_quant = _requantize(config.input_bits, quantized=quantized)
-        self.affine = _mlp((width, width), config, quantized=quantized)
-        self.output_quant = _requantize(config.input_bits, quantized=quantized)
+    def __init__(self, *, config: InteractionConfig | None = None, quantized: bool = True) -> None:
+        config = config or InteractionConfig()
+        super().__init__(config=config, quantized=quantized, edge_inputs=0)
+        self.input_shapes = {"nodes": ("N", config.node_inputs), "edge_index": ("E", 2)}
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Scale inputs [..., width]."""
-        return self.output_quant(self.affine(self.input_quant(inputs)))
-
-    def standardise(self, inputs: Tensor) -> None:
-        """Set the map so that each feature of `inputs` [rows, width] gets mean 0 and spread 1."""
-        spread, mean = torch.std_mean(inputs, dim=0, correction=0)
-        factor = 1 / spread.clamp(min=1e-6)
-        state = {"dense0.weight": torch.diag(factor), "dense0.bias": -mean * factor}
-        self.affine.load_state_dict(state, strict=False)
+    def forward(self, nodes: Tensor, edge_index: Tensor) -> Tensor:
+        """Score edges: nodes [N, node_inputs] and edge_index [E, 2] to logits [E, 1]."""
+        return self.score(self.node_scaling(nodes), None, edge_index)
 
 
 class MessagePassing(nn.Module):
-    """One round: edge update, sum at the nodes, node update.
+    """One round: edge update, aggregates at the nodes, node update.
 
     Args:
         node_width: Width of the node features coming in.
-        edge_width: Width of the edge features coming in.
-        config: Width of what goes out, and bits.
+        edge_width: Width of the edge features coming in; 0 without.
+        config: Width of what goes out, form, and bits.
         quantized: Brevitas layers; False gives the float twin.
     """
 
     def __init__(self, *, node_width: int, edge_width: int, config: InteractionConfig, quantized: bool) -> None:
         super().__init__()
-        width = config.width
+        width, bits = config.width, config.activation_bits
+        self.is_residual = config.skip == "residual"
         self.gather = EdgeGather()
-        self.edge_update = _mlp(
-            (2 * node_width + edge_width, width, width), config, quantized=quantized, last_activation=True
+        self.edge_update = mlp(
+            (2 * node_width + edge_width, width, width),
+            config,
+            quantized=quantized,
+            last_activation=not self.is_residual,
         )
         ends = ("receiver", "sender") if config.aggregate_senders else ("receiver",)
-        self.aggregates = nn.ModuleDict({end: EdgeAggregate(column=COLUMNS[end], mode="sum") for end in ends})
+        self.aggregates = nn.ModuleDict(
+            {end: EdgeAggregate(column=COLUMNS[end], mode=config.aggregation) for end in ends}
+        )
         # Sums of ReLU outputs are never negative.
         self.aggregate_quants = nn.ModuleDict(
-            {end: _requantize(config.activation_bits, quantized=quantized, signed=False) for end in ends}
+            {end: requantization(bits, quantized=quantized, signed=False) for end in ends}
         )
         inputs = node_width + len(ends) * width
-        self.node_update = _mlp((inputs, width, width), config, quantized=quantized, last_activation=True)
-
-    def forward(self, x: Tensor, e: Tensor, edge_index: Tensor) -> tuple[Tensor, Tensor]:
-        """Update nodes [N, node_width] and edges [E, edge_width] to [N, width] and [E, width]."""
-        e = self.edge_update(torch.cat([self.gather(x, edge_index), e], dim=-1))
-        sums = [self.aggregate_quants[end](aggregate(e, edge_index, x)) for end, aggregate in self.aggregates.items()]
-        return self.node_update(torch.cat([x, *sums], dim=-1)), e
-
-
-def _requantize(bits: int, *, quantized: bool, signed: bool = True) -> nn.Module:
-    return quantized_identity(bits, signed=signed) if quantized else nn.Identity()
-
-
-def _mlp(
-    widths: Sequence[int], config: PrecisionConfig, *, quantized: bool, last_activation: bool = False
-) -> nn.Sequential:
-    if quantized:
-        return quantized_mlp(
-            widths,
-            weight_bits=config.weight_bits,
-            activation_bits=config.activation_bits,
-            bias_bits=config.bias_bits,
-            per_channel=config.per_channel,
-            last_activation=last_activation,
+        self.node_update = mlp(
+            (inputs, width, width), config, quantized=quantized, last_activation=not self.is_residual
         )
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for index in range(len(widths) - 1):
-        layers[f"dense{index}"] = nn.Linear(widths[index], widths[index + 1])
-        if index < len(widths) - 2 or last_activation:
-            layers[f"relu{index}"] = nn.ReLU()
-    return nn.Sequential(layers)
+        if self.is_residual:
+            self.edge_activation = activation(bits, quantized=quantized)
+            self.node_activation = activation(bits, quantized=quantized)
+
+    def forward(self, x: Tensor, e: Tensor | None, edge_index: Tensor) -> tuple[Tensor, Tensor]:
+        """Update nodes [N, node_width] and edges [E, edge_width] (or None) to [N, width] and [E, width]."""
+        ends = self.gather(x, edge_index)
+        messages = self.edge_update(ends if e is None else torch.cat([ends, e], dim=-1))
+        if self.is_residual:
+            messages = self.edge_activation(messages + e)
+        sums = [
+            self.aggregate_quants[end](aggregate(messages, edge_index, x)) for end, aggregate in self.aggregates.items()
+        ]
+        update = self.node_update(torch.cat([x, *sums], dim=-1))
+        return self.node_activation(update + x) if self.is_residual else update, messages
