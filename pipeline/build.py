@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ..core import RunDirectory, StrictModel, find_tool, progress
-from ..emulation import extreme_vectors, make_executor
+from pydantic import Field
+
+from ..core import ConfigError, RunDirectory, StrictModel, find_tool, load_config, progress
 from ..fpga_backend import NETWORKS
-from ..hls_projects import HlsProject, ProjectConfig, compile_csim, write_project, write_vectors
+from ..hls_projects import HlsProject, ProjectConfig, compile_csim, write_project
 from ..quantization import TypedGraph
-from ..quantization.cost import graph_cost
-from ..reports.records import Project, ProjectFigure, Projects
+from ..reports.records import Projects
 from .extras import require_extra
 from .layout import PROJECTS, SECTOR_NETWORK, Model, find_model
-
-TEST_BENCH_ROWS = 200
+from .project_vectors import real_vectors, write_test_vectors
+from .resources import PROJECTS_FILE, describe_project
+from .vectors import Wanted
 
 
 class BuildConfig(StrictModel):
@@ -24,21 +27,39 @@ class BuildConfig(StrictModel):
     Attributes:
         model: Run directory of `train`, or a chain directory; None takes the shipped weights.
         out: Run directory to write; the projects go to `projects/<network>`.
-        project: Backend, part, clock, stream or parallel.
+        only: Networks to build; none given builds all.
+        project: Backend, part, clock, design, ... of every network. `parallelism` and `stream_depths` are of graphs,
+            which networks of rows do not take from here.
+        networks: What differs for a network: `{filter: {reuse_factor: 4}}`.
+        events: Folder of events in TrackML CSV layout, whose hits, pairs and graphs join the test bench's vectors.
+        graphs: Folder of graphs of the sector workload, for the sector network's test bench.
+        hits: Hits from events in the embedding's test bench.
+        edges: Pairs from events in the filter's test bench, and edges at least in that of the interaction network.
+        graph_count: Graphs in the test bench of an interaction network.
+        seed: Seed of the choice of rows.
         compile: Compile each project's C simulation too.
     """
 
     model: Path | None = None
     out: Path = Path("runs/build")
+    only: tuple[str, ...] = ()
     project: ProjectConfig = ProjectConfig()
+    networks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    events: Path | None = None
+    graphs: Path | None = None
+    hits: int = Field(default=200, ge=1)
+    edges: int = Field(default=200, ge=1)
+    graph_count: int = Field(default=20, ge=1)
+    seed: int = 0
     compile: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildResult:
-    """Projects written, by network."""
+    """Projects written, by network, and what is known of each."""
 
     projects: dict[str, HlsProject]
+    described: Projects
 
 
 def load_networks(model: Model) -> dict[str, TypedGraph]:
@@ -64,7 +85,8 @@ def build(config: BuildConfig) -> BuildResult:
 
     Raises:
         ToolError: The extra `build` is not installed, or the compiler is missing or fails.
-        DataError: There is no model.
+        ConfigError: A network is unknown, or its configuration is not one for it.
+        DataError: There is no model, or there are too few events or graphs.
         GraphError: hls4ml cannot hold a network.
     """
     require_extra("build")
@@ -72,50 +94,52 @@ def build(config: BuildConfig) -> BuildResult:
         find_tool("g++", purpose="compile the C simulation")
     model = find_model(config.model)
     graphs = load_networks(model)
+    configs = network_configs(config, graphs)
+    chosen = {name: graphs[name] for name in configs}
+    wanted = Wanted(hits=config.hits, edges=config.edges, graphs=config.graph_count)
+    real = real_vectors(model, chosen, wanted, events=config.events, graphs=config.graphs, seed=config.seed)
     projects: dict[str, HlsProject] = {}
-    for name, graph in progress(graphs.items(), description="hls4ml projects", total=len(graphs)):
-        projects[name] = write_project(graph, config.out / PROJECTS / name, config=config.project)
-        write_test_vectors(projects[name])
+    for name, graph in progress(chosen.items(), description="hls4ml projects", total=len(chosen)):
+        projects[name] = write_project(graph, config.out / PROJECTS / name, config=configs[name])
+        write_test_vectors(projects[name], real.get(name, []))
         if config.compile:
             compile_csim(projects[name])
+    described = Projects(projects=tuple(describe_project(name, project) for name, project in projects.items()))
     run = RunDirectory(path=config.out)
-    run.write_json("projects.json", describe(projects).model_dump(mode="json"))
-    run.record(command="build", config=config, inputs=[model.chain])
-    return BuildResult(projects=projects)
+    run.write_json(PROJECTS_FILE, described.model_dump(mode="json"))
+    inputs = [path for path in (model.chain, config.events, config.graphs) if path is not None]
+    run.record(command="build", config=config, inputs=inputs)
+    return BuildResult(projects=projects, described=described)
 
 
-def write_test_vectors(project: HlsProject) -> None:
-    """Give the project's test bench the extremes of every format, with what the golden executor makes of them."""
-    golden = make_executor("golden", project.graph)
-    vectors = extreme_vectors(project.graph, random_rows=TEST_BENCH_ROWS)
-    write_vectors(project, [(inputs, golden.run(inputs)) for inputs in vectors])
+def network_configs(config: BuildConfig, graphs: Mapping[str, TypedGraph]) -> dict[str, ProjectConfig]:
+    """How each network that is to be built becomes a project.
 
+    Args:
+        config: What to build.
+        graphs: All networks of the model.
 
-def describe(projects: dict[str, HlsProject]) -> Projects:
-    """What is counted in each project; what only synthesis tells is named as not measured."""
-    return Projects(projects=tuple(_describe(name, project) for name, project in projects.items()))
+    Returns:
+        Resolved configurations, in the order of `graphs`.
 
-
-def _describe(name: str, project: HlsProject) -> Project:
-    graph = project.graph
-    cost = graph_cost(graph)
-    per = "at maxima" if graph.is_graph_network else "per row"
-    unmeasured = ProjectFigure(value=None, kind="not measured")
-    figures = {
-        f"MACs {per}": _counted(cost.macs),
-        "weights": _counted(cost.weights),
-        "weights not 0": _counted(cost.nonzero_weights),
-        "weight bits": _counted(cost.weight_bits, unit="bit"),
-        "latency": unmeasured,
-        "LUT": unmeasured,
+    Raises:
+        ConfigError: A network is unknown, or its configuration is not one for it; the message names it.
+    """
+    for name in (*config.only, *config.networks):
+        if name not in graphs:
+            raise ConfigError(f"no network is called {name!r}", remedy=f"use {', '.join(graphs)}")
+    return {
+        name: _project_config(name, graph, config)
+        for name, graph in graphs.items()
+        if not config.only or name in config.only
     }
-    return Project(
-        network=name,
-        io_type=project.config.io_type or "",
-        reuse_factor=project.config.reuse_factor,
-        figures=figures,
-    )
 
 
-def _counted(value: int, *, unit: str = "") -> ProjectFigure:
-    return ProjectFigure(value=float(value), kind="counted", unit=unit)
+def _project_config(name: str, graph: TypedGraph, config: BuildConfig) -> ProjectConfig:
+    common = config.project.model_dump(exclude_unset=True)
+    if not graph.is_graph_network:
+        common = {key: value for key, value in common.items() if key not in ("parallelism", "stream_depths")}
+    try:
+        return load_config(ProjectConfig, overrides=common | config.networks.get(name, {})).resolved(graph)
+    except ConfigError as error:
+        raise ConfigError(f"network {name}: {error.message}", remedy=error.remedy) from error

@@ -22,6 +22,7 @@ from hitfabric.reports.records import (
     LadderRow,
     Latency,
     Mutations,
+    Project,
     ProjectFigure,
     Projects,
     RunRecord,
@@ -103,6 +104,14 @@ def test_a_value_that_was_not_measured_is_refused() -> None:
         ProjectFigure(value=3.0, kind="not measured")
     with pytest.raises(ValidationError):
         ProjectFigure(value=None, kind="counted")
+
+
+def test_two_figures_of_one_kind_are_refused() -> None:
+    figure = ProjectFigure(value=3.0, kind="implemented")
+    estimate = ProjectFigure(value=2.0, kind="estimated")
+    Project(network="filter", io_type="io_stream", figures={"LUT": (estimate, figure)})
+    with pytest.raises(ValidationError, match="LUT has two figures of one kind"):
+        Project(network="filter", io_type="io_stream", figures={"LUT": (figure, figure)})
 
 
 def test_node_twice_in_the_ladder_is_refused() -> None:
