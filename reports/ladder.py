@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .records import Ladder, LadderRow, Summary
+from .records import CoverageRow, Ladder, LadderRow, Mutations, Summary
 
 State = Literal["equal", "different", "not compared"]
 
@@ -40,21 +40,37 @@ class NodeLine:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkLadder:
-    """One network: its nodes in graph order, totals per executor, and the first divergence of each executor."""
+    """One network: its nodes in graph order, totals and first divergence per executor, coverage of its tensors."""
 
     network: str
     nodes: list[NodeLine]
     totals: list[Cell | None]
     divergences: list[LadderRow]
+    coverage: list[CoverageRow]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LadderTable:
-    """Every network against every executor; `total` sums all rows."""
+    """Every network against every executor; `total` sums all rows; `cases` are those of any tensor's coverage."""
 
     executors: list[str]
     networks: list[NetworkLadder]
     total: Cell
+    cases: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultCount:
+    """Faults planted, and how many of them the comparison noticed."""
+
+    tried: int
+    caught: int
+
+
+def count_faults(mutations: Mutations) -> FaultCount:
+    """Count over all networks and executors."""
+    faults = [fault for of_network in mutations.root.values() for fault in of_network]
+    return FaultCount(tried=len(faults), caught=sum(fault.caught for fault in faults))
 
 
 def ladder_table(ladder: Ladder) -> LadderTable:
@@ -64,9 +80,16 @@ def ladder_table(ladder: Ladder) -> LadderTable:
     return LadderTable(
         executors=executors,
         networks=[
-            _network([row for row in ladder.rows if row.network == network], network, executors) for network in networks
+            _network(
+                [row for row in ladder.rows if row.network == network],
+                network,
+                executors,
+                coverage=[row for row in ladder.coverage if row.network == network],
+            )
+            for network in networks
         ],
         total=_sum(ladder.rows),
+        cases=list(dict.fromkeys(case for row in ladder.coverage for case in row.cases)),
     )
 
 
@@ -86,7 +109,9 @@ def disagreements(ladder: Ladder, summary: Summary) -> list[str]:
     return found
 
 
-def _network(rows: list[LadderRow], network: str, executors: list[str]) -> NetworkLadder:
+def _network(
+    rows: list[LadderRow], network: str, executors: list[str], *, coverage: list[CoverageRow]
+) -> NetworkLadder:
     nodes = dict.fromkeys(row.node for row in rows)
     by_executor = {executor: [row for row in rows if row.executor == executor] for executor in executors}
     firsts = (next((row for row in of_one if row.mismatches), None) for of_one in by_executor.values())
@@ -95,6 +120,7 @@ def _network(rows: list[LadderRow], network: str, executors: list[str]) -> Netwo
         nodes=[_node([row for row in rows if row.node == node], node, executors) for node in nodes],
         totals=[_sum(of_one) if of_one else None for of_one in by_executor.values()],
         divergences=[row for row in firsts if row is not None],
+        coverage=coverage,
     )
 
 

@@ -16,7 +16,7 @@ from .figures_event import draw_event, select_tracks
 from .figures_physics import draw_edge_stages, draw_roc, draw_scores, draw_tracks
 from .figures_run import draw_latency, draw_seconds, draw_training
 from .headlines import MINUS, headlines, milliseconds, track_rows
-from .ladder import disagreements, ladder_table
+from .ladder import count_faults, disagreements, ladder_table
 from .records import Latency
 from .statistics import percentile_ms
 
@@ -137,6 +137,7 @@ def _tables(content: RunContent) -> dict[str, Any]:
     return {
         "track_rows": track_rows(tracks) if tracks else [],
         "ladder": ladder_table(ladder) if ladder else None,
+        "faults": count_faults(content.mutations) if content.mutations else None,
         "disagreements": disagreements(ladder, summary) if ladder and summary else [],
         "latency_rows": _latency_rows(content.latency) if content.latency else [],
         "percentiles": PERCENTILES,
