@@ -20,11 +20,13 @@ class Executor(Protocol):
     Attributes:
         name: golden, native or csim.
         graph: The graph computed.
+        maxima_limited: Whether graphs beyond `graph.maxima` are refused, as in hardware of static size.
 
     """
 
     name: str
     graph: TypedGraph
+    maxima_limited: bool
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
         """Outputs as float32 by output name."""

@@ -38,6 +38,7 @@ class GoldenExecutor:
     """
 
     name = "golden"
+    maxima_limited = False
 
     def __init__(self, graph: TypedGraph, *, accumulator_widths: Mapping[str, int] | None = None) -> None:
         self.graph = graph

@@ -36,6 +36,7 @@ class NativeExecutor:
     """
 
     name = "native"
+    maxima_limited = False
 
     def __init__(self, graph: TypedGraph, *, threads: int | None = None) -> None:
         self.graph = graph

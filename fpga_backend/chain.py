@@ -203,7 +203,7 @@ class Chain:
         compact = compact.reshape(edge_index.shape).astype(np.int64)
         nodes, edges = node_features(features)[used], edge_features(features, edge_index)
         executor = self.executors["interaction_network"]
-        if executor.name != "csim":
+        if not executor.maxima_limited:
             return self._score_graph(nodes, edges, compact)
         maxima = executor.graph.maxima
         sample = GraphSample(

@@ -23,9 +23,10 @@ COMMON = settings(max_examples=15, deadline=None, suppress_health_check=[HealthC
 
 
 class StaticExecutor:
-    """The golden executor under the name of the C simulation, refusing what exceeds the static maxima."""
+    """The golden executor with the limits of the C simulation: what exceeds the static maxima is refused."""
 
-    name = "csim"
+    name = "static"
+    maxima_limited = True
 
     def __init__(self, graph: TypedGraph) -> None:
         self.graph = graph
