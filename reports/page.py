@@ -17,6 +17,7 @@ from .figures_physics import draw_edge_stages, draw_roc, draw_scores, draw_track
 from .figures_run import draw_latency, draw_seconds, draw_training
 from .headlines import MINUS, headlines, milliseconds, track_rows
 from .ladder import count_faults, disagreements, ladder_table
+from .projects import figure_kinds, project_tables
 from .records import Latency
 from .statistics import percentile_ms
 
@@ -141,11 +142,8 @@ def _tables(content: RunContent) -> dict[str, Any]:
         "disagreements": disagreements(ladder, summary) if ladder and summary else [],
         "latency_rows": _latency_rows(content.latency) if content.latency else [],
         "percentiles": PERCENTILES,
-        "figure_names": list(
-            dict.fromkeys(name for project in content.projects.projects for name in project.figures)
-            if content.projects
-            else ()
-        ),
+        "figure_kinds": figure_kinds(content.projects) if content.projects else [],
+        "project_tables": project_tables(content.projects) if content.projects else [],
         "config": json.dumps(content.run.config, indent=2, ensure_ascii=False) if content.run else "",
     }
 

@@ -207,7 +207,7 @@ def latency(generator: np.random.Generator) -> Latency:
 
 def projects() -> Projects:
     """Two projects, one of them without an estimate."""
-    counted = {"value": 5_120, "kind": "counted"}
+    counted = [{"value": 5_120, "kind": "counted"}]
     return Projects.model_validate(
         {
             "projects": [
@@ -218,9 +218,12 @@ def projects() -> Projects:
                     "figures": {
                         "MACs per row": counted,
                         "weights": counted,
-                        "weight bits": {"value": 7, "kind": "counted", "unit": "bit"},
-                        "LUT": {"value": 31_000, "kind": "estimated"},
-                        "latency": {"value": None, "kind": "not measured", "unit": "ns"},
+                        "weight bits": [{"value": 7, "kind": "counted", "unit": "bit"}],
+                        "LUT": [
+                            {"value": 31_000, "kind": "estimated"},
+                            {"value": 29_500, "kind": "implemented", "source": "export_impl.xml"},
+                        ],
+                        "latency": [{"value": None, "kind": "not measured", "unit": "ns"}],
                     },
                 }
                 for network, io_type in (

@@ -201,7 +201,7 @@ def test_strings_are_escaped_everywhere(sample_run: Path) -> None:
     edit(sample_run / "ladder.json", lambda values: values["rows"][0].update(node=HOSTILE, network=HOSTILE))
     edit(
         sample_run / "projects.json",
-        lambda values: values["projects"][0].update(figures={HOSTILE: {"value": 1, "kind": "counted"}}),
+        lambda values: values["projects"][0].update(figures={HOSTILE: [{"value": 1, "kind": "counted"}]}),
     )
 
     def poison(values: dict) -> None:
