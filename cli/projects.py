@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ..reports.records import Project, ProjectFigure, Projects
 
 SHORT = {
-    "estimated": "est.",
     "synthesised (HLS estimate)": "synth.",
     "simulated (C/RTL cosimulation)": "cosim.",
     "implemented": "impl.",
@@ -27,7 +26,7 @@ HEADINGS = {
 
 
 def print_projects(result: BuildResult, *, folder: Path) -> None:
-    """Print one line per project built: of each figure the surest there is, and how it is known."""
+    """Print one line per project built: of each figure the surest there is, with its kind where it is no estimate."""
     rows = []
     for project in result.described.projects:
         macs = next(name for name in project.figures if name.startswith("MACs"))
@@ -35,10 +34,11 @@ def print_projects(result: BuildResult, *, folder: Path) -> None:
         if project.parallelism not in (None, 1):
             design += f" x{project.parallelism}"
         cells = [_surest(project, name) for name in ("LUT + 55 DSP", "BRAM18", "interval max", "latency max")]
-        rows.append((project.network, design, _cell(project.figures[macs][0]), *cells))
-    columns = ("network", "design", "MACs", "LUT + 55 DSP", "BRAM18", "interval", "latency")
+        rows.append((project.network, design, _number(project.figures[macs][0]), *cells))
+    columns = ("network", "design", "MACs", "LUT+55DSP", "BRAM18", "interval", "latency")
     print_table("hls4ml projects", columns, rows)
-    typer.echo(f"projects in {folder}; hitfabric resources shows all figures, and those of the vendors' reports")
+    typer.echo("estimates unless marked; interval and latency in cycles; - is not known without the vendor's tool")
+    typer.echo(f"projects in {folder}; hitfabric resources shows all figures")
 
 
 def print_resources(found: Projects) -> None:
@@ -56,7 +56,7 @@ def _surest(project: Project, quantity: str) -> str:
     from ..reports.projects import surest_figure
 
     figure = surest_figure(project, quantity)
-    return "-" if figure is None else f"{_cell(figure)} {SHORT.get(figure.kind, '')}".strip()
+    return "-" if figure is None else f"{_number(figure)} {SHORT.get(figure.kind, '')}".strip()
 
 
 def _cell(figure: ProjectFigure | None) -> str:
@@ -64,4 +64,8 @@ def _cell(figure: ProjectFigure | None) -> str:
         return ""
     if figure.value is None:
         return figure.kind
-    return f"{figure.value:,.10g}" + (f" {figure.unit}" if figure.unit else "")
+    return f"{_number(figure)} {figure.unit}".strip()
+
+
+def _number(figure: ProjectFigure) -> str:
+    return f"{figure.value:,.10g}"

@@ -2,9 +2,9 @@
 
 Formulas, with P lanes, R the reuse factor and N, E the maxima:
 
-* `LUT + 55 DSP`: the effective bit operations of the multiplications that exist at once, the sum over the Dense nodes of
-  EBOPs per row times rows at once over R. Sun et al., HGQ, arXiv:2405.00645, section III.C, found LUT + 55 DSP close to
-  EBOPs after place and route, for fully unrolled networks. Rows at once: 1 for a network of rows, P in the dataflow
+* `LUT + 55 DSP`: the effective bit operations of the multiplications that exist at once: over the Dense nodes, the sum
+  of EBOPs per row times rows at once over R. Sun et al., HGQ, arXiv:2405.00645, section III.C, found LUT + 55 DSP close
+  to EBOPs after place and route, for fully unrolled networks. Rows at once: 1 for a network of rows, P in the dataflow
   design, all N or E in the throughput design. Constant weights only: the Resource strategy has no such figure.
 * `multipliers`: weights that are not 0 times rows at once over R; with the Resource strategy all weights.
 * `memory bits`: declared memories of the dataflow design, twice each, for they are ping-pong buffers between graphs. A
@@ -12,6 +12,7 @@ Formulas, with P lanes, R the reuse factor and N, E the maxima:
 * `BRAM18`: those memories in blocks of 18 kbit, each in the shape of block that needs the fewest. The tools put small
   memories into LUTs instead.
 * `FIFO bits`: declared depth times packet of every stream between layers.
+* `latency max`, `interval max`: cycles that the kernels' pragmas ask for, of a graph of maximal size (schedule.py).
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from ..quantization import Dense, EdgeAggregate, EdgeGather, Node
 from ..quantization.cost import graph_cost
 from .project import HlsProject
 from .report_figure import COUNTED, ESTIMATED, Kind, ReportFigure
+from .schedule import PHASES, expected_cycles
 from .streams import project_streams
 
 DSP_WEIGHT = 55
 BRAM18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
-PHASES = 4  # banks per lane of the aggregate, kernels/nnet_edge.h
 PACKET = re.compile(r"typedef nnet::array<ap_u?(?:fixed|int)<(\d+)[^>]*>, ([\d*]+)> (\w+);")
 
 
@@ -46,7 +47,7 @@ def estimate(project: HlsProject) -> tuple[ReportFigure, ...]:
     Raises:
         GraphError: The project's sources are not what hitfabric writes.
     """
-    return (*_counted(project), *_logic(project), *_memory(project))
+    return (*_counted(project), *_logic(project), *_memory(project), *_cycles(project))
 
 
 def bram18_blocks(*, width: int, depth: int) -> int:
@@ -103,6 +104,15 @@ def _memory(project: HlsProject) -> Iterator[ReportFigure]:
     yield _figure("BRAM18", blocks, "those memories, all of them in block RAM", kind=ESTIMATED)
     if project.config.design == "dataflow":
         yield _figure("FIFO bits", _fifo_bits(project), "declared depths x packets", unit="bit")
+
+
+def _cycles(project: HlsProject) -> Iterator[ReportFigure]:
+    if project.config.backend == "Quartus":
+        return  # the schedule is of the kernels of the AMD backends
+    schedule = expected_cycles(project.graph, project.config)
+    source = "the kernels' pragmas, at maxima" if project.graph.is_graph_network else "the kernels' pragmas"
+    yield _figure("latency max", schedule.latency, source, unit="cycles", kind=ESTIMATED)
+    yield _figure("interval max", schedule.interval, source, unit="cycles", kind=ESTIMATED)
 
 
 def _memories(project: HlsProject) -> Iterator[tuple[int, int, int]]:
