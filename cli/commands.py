@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from . import network_commands
 from .build import build, resources
 from .lint import lint
 from .options import AsJson, ConfigFile, DeviceName, Events, Graphs, Limit, ModelPath, Out, Overrides, configure
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
     """Add every command to the program."""
     for command in (simulate, train, build, resources, validate, serve, track, evaluate, report, demo, lint):
         app.command()(command)
+    network_commands.register(app)
 
 
 def simulate(

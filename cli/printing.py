@@ -10,20 +10,29 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+WIDEST = 1000
+
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Print `value` as JSON on standard output."""
     print(json.dumps(value, indent=2, default=str))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, prose: bool = False) -> None:
-    """Print a table on standard output; every column but the first is right-aligned, or none where it is prose."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, prose: bool = False, whole: bool = False
+) -> None:
+    """Print a table on standard output; every column but the first is right-aligned, or none where it is prose.
+
+    A table wider than the terminal has its cells wrapped or cut; a `whole` one gets lines as long as it takes.
+    """
     table = Table(title=title, title_justify="left", title_style="bold")
     for number, name in enumerate(columns):
         table.add_column(name, justify="left" if prose or number == 0 else "right")
     for row in rows:
         table.add_row(*(escape(_text(value)) for value in row))
-    Console().print(table)
+    console = Console()
+    needed = console.measure(table, options=console.options.update(max_width=WIDEST)).maximum if whole else 0
+    Console(width=max(console.width, needed)).print(table)
 
 
 def print_pairs(title: str, pairs: Mapping[str, object]) -> None:

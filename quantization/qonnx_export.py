@@ -88,7 +88,7 @@ def import_onnx() -> Any:  # noqa: ANN401 - a module
         import onnx.numpy_helper
     except ImportError as error:
         raise ToolError(
-            "QONNX files need the packages onnx and qonnx", remedy="run: pip install hitfabric[build]"
+            "QONNX files need the packages onnx and qonnx", remedy="run: pip install 'hitfabric[build]'"
         ) from error
     return onnx
 

@@ -33,7 +33,7 @@ def import_qonnx(path: Path, *, name: str | None = None) -> TypedGraph:
 
     Args:
         path: File of a network of rows: inputs [rows, features], each quantized by its first operator.
-        name: Name of the graph; None takes the file's.
+        name: Name of the graph; None takes the name of the file.
 
     Returns:
         The graph; inputs, outputs and operators keep their names as far as these are identifiers.

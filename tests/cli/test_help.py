@@ -9,7 +9,21 @@ import pytest
 
 from hitfabric.core import DataError
 
-COMMANDS = ("simulate", "train", "build", "validate", "serve", "track", "evaluate", "report", "demo", "lint")
+COMMANDS = (
+    "simulate",
+    "train",
+    "build",
+    "validate",
+    "serve",
+    "track",
+    "evaluate",
+    "report",
+    "demo",
+    "lint",
+    "describe",
+    "export",
+    "import",
+)
 OPTIONS = {
     "simulate": ("--events", "--pile-up", "--seed", "--generator", "--out"),
     "train": ("--events", "--graphs", "--out", "--seed", "--config", "--set"),
@@ -21,6 +35,9 @@ OPTIONS = {
     "report": ("RUN",),
     "lint": ("MODEL", "--json"),
     "demo": ("--events", "--graphs", "--quick", "--out", "--config"),
+    "describe": ("NETWORK", "--svg", "--nodes", "--edges", "--rows", "--json"),
+    "export": ("NETWORK", "--qonnx", "--rows", "--json"),
+    "import": ("FILE", "--out", "--name", "--json"),
 }
 
 
