@@ -12,6 +12,14 @@
 #include "nnet_common.h"
 #include "nnet_types.h"
 
+// Node memories. In simulation they are static: too large for a stack, and they keep what the last graph left in them,
+// as hardware does, so that a memory that is not written before it is read shows.
+#ifdef __SYNTHESIS__
+#define EDGE_MEMORY
+#else
+#define EDGE_MEMORY static
+#endif
+
 namespace nnet {
 
 // Edges in flight of one lane of the scatter: reading, adding to and writing back an accumulator may take this many
@@ -147,7 +155,8 @@ template <class node_T, class index_T, class res_T, typename CONFIG_T>
 void edge_gather(hls::stream<node_T>& nodes, hls::stream<index_T>& edge_index, hls::stream<res_T>& res) {
 #pragma HLS DATAFLOW
   typedef typename node_T::value_type value_t;
-  value_t memory[edge_sizes<CONFIG_T>::ports][edge_sizes<CONFIG_T>::node_packets][edge_sizes<CONFIG_T>::width];
+  EDGE_MEMORY value_t
+      memory[edge_sizes<CONFIG_T>::ports][edge_sizes<CONFIG_T>::node_packets][edge_sizes<CONFIG_T>::width];
 #pragma HLS ARRAY_PARTITION variable = memory complete dim = 1  // one copy per read port
 #pragma HLS ARRAY_RESHAPE variable = memory complete dim = 3    // one word holds a packet
   edge_gather_fill<node_T, CONFIG_T>(nodes, memory);
@@ -275,8 +284,9 @@ Collect:
 template <class edge_T, class index_T, class res_T, typename CONFIG_T>
 void edge_aggregate(hls::stream<edge_T>& edges, hls::stream<index_T>& edge_index, hls::stream<res_T>& res) {
 #pragma HLS DATAFLOW
-  typename CONFIG_T::accum_t partial[edge_sizes<CONFIG_T>::banks][edge_sizes<CONFIG_T>::node_packets]
-                                    [edge_sizes<CONFIG_T>::width];
+  typedef typename CONFIG_T::accum_t accum_t;
+  EDGE_MEMORY accum_t
+      partial[edge_sizes<CONFIG_T>::banks][edge_sizes<CONFIG_T>::node_packets][edge_sizes<CONFIG_T>::width];
 #pragma HLS ARRAY_PARTITION variable = partial complete dim = 1  // one memory per bank
 #pragma HLS ARRAY_RESHAPE variable = partial complete dim = 3    // one word holds n_lane nodes
   edge_aggregate_scatter<edge_T, index_T, CONFIG_T>(edges, edge_index, partial);

