@@ -13,6 +13,12 @@ settings.load_profile("hitfabric")
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Size of the sweep over random networks."""
+    parser.addoption("--sweep-networks", type=int, default=300, help="random networks to compare (default: 300)")
+    parser.addoption("--sweep-seed", type=int, default=0, help="seed of the first random network (default: 0)")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real events beside the checkout; the test is skipped where it is absent."""
