@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hitfabric.core import GraphError
 from hitfabric.quantization import FixedPoint
+from support.exact import exact_integer
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 EDGES = st.sampled_from([0, 1, -1, 2**52 + 1, 2**61, 2**62 - 1, 2**62, -(2**62) - 1, 2**63 - 1, -(2**63), -(2**63) + 1])
@@ -27,55 +28,44 @@ def formats(draw: st.DrawFn, *, widest: int = 62) -> FixedPoint:
     return FixedPoint(signed=signed, width=width, integer=width - fraction, rounding=rounding, overflow=overflow)
 
 
-def exact(form: FixedPoint, value: Fraction) -> int:
-    """The specification, independent of NumPy and of how `FixedPoint` computes."""
-    scaled = value * Fraction(2) ** form.fraction
-    integer = math.floor(scaled) if form.rounding == "TRN" else round(scaled)  # round() of a Fraction is half to even
-    magnitude = 2 ** (form.width - (1 if form.signed else 0))
-    low, high = (-magnitude if form.signed else 0), magnitude - 1
-    if form.overflow == "WRAP":
-        return (integer - low) % 2**form.width + low
-    return min(max(integer, low + (form.overflow == "SAT_SYM")), high)
-
-
 @given(form=formats(), value=st.floats(allow_nan=False, allow_infinity=False))
 @example(form=FixedPoint(signed=True, width=62, integer=62), value=1e300)
 @example(form=FixedPoint(signed=True, width=8, integer=132), value=-5e-324)
 @example(form=FixedPoint(signed=True, width=20, integer=-104, overflow="WRAP"), value=1e308)
 @example(form=FixedPoint(signed=False, width=20, integer=20, overflow="WRAP"), value=2.0**62 + 2.0**12)
 def test_quantize_is_exact(form: FixedPoint, value: float) -> None:
-    assert form.quantize(np.array([value]))[0] == exact(form, Fraction(value))
+    assert form.quantize(np.array([value]))[0] == exact_integer(form, Fraction(value))
 
 
 @given(form=formats(), value=st.floats(allow_nan=False, allow_infinity=False, width=32))
 def test_quantize_is_exact_for_float32(form: FixedPoint, value: float) -> None:
-    assert form.quantize(np.array([value], dtype=np.float32))[0] == exact(form, Fraction(value))
+    assert form.quantize(np.array([value], dtype=np.float32))[0] == exact_integer(form, Fraction(value))
 
 
 @given(form=formats(widest=40), step=st.integers(-(2**41), 2**41), distance=st.sampled_from([-1, 0, 1]))
 def test_ties_and_their_neighbours_are_exact(form: FixedPoint, step: int, distance: int) -> None:
     tie = Fraction(2 * step + 1, 2) / Fraction(2) ** form.fraction
     value = np.nextafter(float(tie), distance * math.inf) if distance else float(tie)
-    assert form.quantize(np.array([value]))[0] == exact(form, Fraction(float(value)))
+    assert form.quantize(np.array([value]))[0] == exact_integer(form, Fraction(float(value)))
 
 
 @given(form=formats(), integer=st.one_of(INT64, EDGES, st.integers(-99, 99)), fraction=st.integers(-260, 260))
 @example(form=FixedPoint(signed=True, width=62, integer=62, rounding="RND_CONV"), integer=2**62 + 1, fraction=64)
 @example(form=FixedPoint(signed=True, width=8, integer=-116), integer=1, fraction=-124)
 def test_requantize_is_exact(form: FixedPoint, integer: int, fraction: int) -> None:
-    expected = exact(form, Fraction(integer) / Fraction(2) ** fraction)
+    expected = exact_integer(form, Fraction(integer) / Fraction(2) ** fraction)
     assert form.requantize(np.array([integer], dtype=np.int64), fraction=fraction)[0] == expected
     assert form.requantize_exact(integer, fraction=fraction) == expected
 
 
 @given(form=formats(), integer=st.integers(-(2**300), 2**300), fraction=st.integers(-260, 400))
 def test_integers_of_any_size_requantize_exactly(form: FixedPoint, integer: int, fraction: int) -> None:
-    assert form.requantize_exact(integer, fraction=fraction) == exact(form, integer / Fraction(2) ** fraction)
+    assert form.requantize_exact(integer, fraction=fraction) == exact_integer(form, integer / Fraction(2) ** fraction)
 
 
 @given(form=formats(), integer=INT64)
 def test_integers_quantize_as_values(form: FixedPoint, integer: int) -> None:
-    assert form.quantize(np.array([integer], dtype=np.int64))[0] == exact(form, Fraction(integer))
+    assert form.quantize(np.array([integer], dtype=np.int64))[0] == exact_integer(form, Fraction(integer))
 
 
 @given(form=formats(widest=53))
