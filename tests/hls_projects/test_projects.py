@@ -13,8 +13,12 @@ import pytest
 
 from hitfabric.core import ConfigError, GraphError, ToolError, load_config
 from hitfabric.hls_projects import HlsProject, ProjectConfig, compile_csim, write_project
+from hitfabric.pipeline.build import BuildConfig, load_networks, network_configs
+from hitfabric.pipeline.layout import find_model
 from hitfabric.quantization import FixedPoint, GraphBuilder, TypedGraph
 from support.hand_graph import hand_graph
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 Vectors = dict[str, np.ndarray]
 
@@ -155,3 +159,18 @@ def test_serving_imports_neither_hls4ml_nor_torch() -> None:
     code = "import sys, hitfabric.hls_projects, hitfabric.emulation.csim; print({'hls4ml', 'torch'} & set(sys.modules))"
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "set()"
+
+
+def test_the_example_configuration_holds_every_field_and_writes_a_project(tmp_path: Path) -> None:
+    path = EXAMPLES / "build.yaml"
+    config = load_config(BuildConfig, path)
+    assert config.project.model_fields_set == set(ProjectConfig.model_fields)
+    graphs = load_networks(find_model(None))
+    configs = network_configs(config, graphs)
+    assert set(configs) == {"filter", "interaction_network"}
+    assert (configs["filter"].design, configs["filter"].parallelism) == ("throughput", 1)
+    for name, resolved in configs.items():
+        project = write_project(graphs[name], tmp_path / name, config=resolved)
+        assert HlsProject.load(project.directory).config == resolved
+    source = (tmp_path / "interaction_network" / "firmware" / "hitfabric_interaction_network.cpp").read_text()
+    assert "depth=64" in source
