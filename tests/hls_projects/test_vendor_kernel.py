@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hitfabric.emulation import extreme_vectors, make_executor
-from hitfabric.hls_projects import HlsProject, ProjectConfig, pad_inputs, write_project, write_vectors
+from hitfabric.hls_projects import HlsProject, ProjectConfig, pad_inputs, static_shape, write_project, write_vectors
 from hitfabric.models.zoo import zoo_path
 from hitfabric.quantization import FixedPoint, GraphBuilder, TypedGraph
 from support.hand_graph import hand_graph
@@ -42,18 +42,18 @@ NETWORKS = {
     "interaction_network": lambda: TypedGraph.load(zoo_path("sector-in-8")),
 }
 CASES = [
-    ("filter", "throughput"),
-    ("wide", "dataflow"),
-    ("hand", "dataflow"),
-    ("interaction_network", "dataflow"),
+    ("filter", "throughput", 1),
+    ("wide", "dataflow", 1),
+    ("hand", "dataflow", 3),
+    ("interaction_network", "dataflow", 1),
 ]
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(map(str, case)))
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> HlsProject:
-    network, design = request.param
+    network, design, parallelism = request.param
     folder = tmp_path_factory.mktemp("kernel") / network
-    return write_project(NETWORKS[network](), folder, config=ProjectConfig(design=design))
+    return write_project(NETWORKS[network](), folder, config=ProjectConfig(design=design, parallelism=parallelism))
 
 
 def load_kernel(project: HlsProject) -> ctypes._CFuncPtr:  # type: ignore[name-defined] - ctypes has no public name
@@ -85,8 +85,9 @@ def input_words(project: HlsProject, cases: list[Vectors]) -> dict[str, NDArray]
         parts = []
         for vectors in cases:
             sizes = {"N": 0, "E": 0} | {str(item.tensor.shape[0]): len(vectors[item.name]) for item in graph.inputs}
-            padded = pad_inputs(graph, vectors, nodes=sizes["N"], edges=sizes["E"])[node.name]
-            parts.append(node.tensor.format.quantize(padded).reshape(-1))
+            lanes = project.config.parallelism
+            padded = pad_inputs(graph, vectors, nodes=sizes["N"], edges=sizes["E"], parallelism=lanes)
+            parts.append(node.tensor.format.quantize(padded[node.name]).reshape(-1))
         words[node.name] = np.concatenate(parts).astype(word_type(node.tensor.format.width))
     return words
 
@@ -97,7 +98,7 @@ def test_kernel_equals_golden_through_memory(project: HlsProject) -> None:
     inputs = input_words(project, cases)
     counts = [len(next(iter(vectors.values()))) if not graph.is_graph_network else 1 for vectors in cases]
     (output,) = graph.outputs
-    rows = {"R": 1, "N": graph.maxima.nodes, "E": graph.maxima.edges}[str(output.tensor.shape[0])]
+    rows = static_shape(graph, output, parallelism=project.config.parallelism)[0] if graph.is_graph_network else 1
     size = rows * output.tensor.width
     found = np.full(sum(counts) * size + GUARD, GUARD_WORD, dtype=word_type(output.tensor.format.width))
     buffers = [*(inputs[node.name] for node in graph.inputs), found]

@@ -1,0 +1,171 @@
+"""Building projects: configurations per network, vectors from events, figures from estimates and reports."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hitfabric.core import ConfigError, DataError, ToolError, load_config
+from hitfabric.hls_projects import HlsProject, ProjectConfig
+from hitfabric.pipeline.build import BuildConfig, BuildResult, build, load_networks, network_configs
+from hitfabric.pipeline.layout import find_model
+from hitfabric.pipeline.resources import resources
+from hitfabric.reports.records import Projects
+from support.tiny import Tiny, make_tiny
+
+FIXTURES = Path(__file__).parents[1] / "hls_projects" / "fixtures"
+GRAPHS = load_networks(find_model(None))
+
+
+def configs(**overrides: Any) -> dict[str, ProjectConfig]:
+    return network_configs(load_config(BuildConfig, overrides=overrides), GRAPHS)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    return make_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+def test_every_network_by_default() -> None:
+    found = configs()
+    assert list(found) == list(GRAPHS)
+    assert {name: item.design for name, item in found.items()} == {
+        "embedding": "throughput",
+        "filter": "throughput",
+        "interaction_network": "dataflow",
+        "sector_interaction_network": "dataflow",
+    }
+
+
+def test_what_differs_for_a_network_wins() -> None:
+    found = configs(
+        project={"reuse_factor": 2, "parallelism": 4, "part": "xcu55c-fsvh2892-2L-e"},
+        networks={"filter": {"reuse_factor": 8, "clock_period": 3.0}, "interaction_network": {"parallelism": 2}},
+    )
+    assert {name: item.reuse_factor for name, item in found.items()} == {
+        "embedding": 2,
+        "filter": 8,
+        "interaction_network": 2,
+        "sector_interaction_network": 2,
+    }
+    assert found["filter"].clock_period == 3.0
+    assert [found[name].parallelism for name in found] == [1, 1, 2, 4], "lanes are of graph networks"
+    assert {item.part for item in found.values()} == {"xcu55c-fsvh2892-2L-e"}
+
+
+def test_only_some_networks() -> None:
+    assert list(configs(only=("filter",))) == ["filter"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        ({"only": ("nonsense",)}, "no network is called 'nonsense'; use embedding, filter,"),
+        ({"networks": {"filtre": {"reuse_factor": 4}}}, "no network is called 'filtre'"),
+        ({"networks": {"filter": {"reuse": 4}}}, "network filter: .*reuse: Extra inputs"),
+        ({"networks": {"filter": {"parallelism": 4}}}, "network filter: .*parallelism 4"),
+        (
+            {"networks": {"filter": {"design": "throughput", "io_type": "io_stream"}}},
+            "network filter: .*design throughput",
+        ),
+        ({"networks": {"filter": 4}}, "networks.filter"),
+        ({"project": {"backend": "Catapult"}}, "project.backend"),
+        ({"hits": 0}, "hits"),
+    ],
+)
+def test_wrong_configurations_are_named(overrides: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        configs(**overrides)
+
+
+def test_vectors_of_real_events_join_the_extremes(tiny: Tiny, tmp_path: Path) -> None:
+    common: dict[str, Any] = {"model": tiny.run, "compile": False, "only": ("filter", "interaction_network")}
+    bare = build(BuildConfig(out=tmp_path / "bare", **common))
+    real = build(BuildConfig(out=tmp_path / "real", events=tiny.events, hits=50, edges=40, graph_count=3, **common))
+
+    def lines(result: BuildResult, network: str, tensor: str) -> list[str]:
+        path = result.projects[network].directory / "tb_data" / f"{tensor}.txt"
+        return path.read_text().splitlines()
+
+    for network, tensor, more in (("filter", "pairs", 40), ("interaction_network", "nodes", 3)):
+        extremes, joined = lines(bare, network, tensor), lines(real, network, tensor)
+        assert joined[: len(extremes)] == extremes
+        assert len(joined) >= len(extremes) + more
+    assert len(lines(real, "filter", "logits")) == len(lines(real, "filter", "pairs"))
+    recorded = json.loads((tmp_path / "real" / "run.json").read_text())
+    assert any(str(tiny.events) in path for path in recorded["inputs"])
+
+
+def test_too_few_events(tiny: Tiny, tmp_path: Path) -> None:
+    config = BuildConfig(model=tiny.run, out=tmp_path / "out", events=tiny.events, hits=10**9, compile=False)
+    with pytest.raises(DataError, match="lower hits"):
+        build(config)
+    assert not (tmp_path / "out" / "projects").exists()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("built")
+    build(BuildConfig(out=out, compile=False, only=("filter", "sector_interaction_network")))
+    return out
+
+
+def report(project: Path, fixture: str, *where: str) -> None:
+    name = HlsProject.load(project).name
+    path = project.joinpath(f"{name}_prj", "solution1", *where[:-1], where[-1].format(name))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text((FIXTURES / fixture).read_text().replace("hitfabric_hand", name))
+
+
+def test_estimates_stand_next_to_reports(built: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(built, run)
+    before = Projects.model_validate_json((run / "projects.json").read_bytes())
+    assert [item.network for item in before.projects] == ["filter", "sector_interaction_network"]
+    assert before.projects[0].figures["LUT"][0].kind == "not measured"
+    project = run / "projects" / "filter"
+    report(project, "csynth_2024.xml", "syn", "report", "{}_csynth.xml")
+    report(project, "cosim_2019.rpt", "sim", "report", "{}_cosim.rpt")
+    report(project, "export_impl_2024.xml", "impl", "report", "verilog", "export_impl.xml")
+    (alone,) = resources([project]).projects
+    assert alone.network == "filter"
+    assert Projects.model_validate_json((run / "projects.json").read_bytes()) == before, "not the run's record"
+    found = resources([run])
+    assert found == Projects.model_validate_json((run / "projects.json").read_bytes())
+    figures = {name: {item.kind: item.value for item in items} for name, items in found.projects[0].figures.items()}
+    assert figures["LUT"] == {"synthesised (HLS estimate)": 2204, "implemented": 1498}
+    assert figures["LUT + 55 DSP"] == {
+        "estimated": 31636,
+        "synthesised (HLS estimate)": 2204 + 2 * 55,
+        "implemented": 1498 + 2 * 55,
+    }
+    assert figures["latency max"] == {
+        "estimated": figures["latency max"]["estimated"],
+        "simulated (C/RTL cosimulation)": 34,
+    }
+    assert figures["WNS"] == {"implemented": -0.204}
+    assert found.projects[1].figures["LUT"][0].kind == "not measured"
+    assert {item.source for item in found.projects[0].figures["WNS"]} == {
+        "hitfabric_filter_prj/solution1/impl/report/verilog/export_impl.xml"
+    }
+
+
+def test_a_damaged_report_is_an_error_and_loses_nothing(built: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(built, run)
+    before = (run / "projects.json").read_bytes()
+    report(run / "projects" / "filter", "cosim_2019.rpt", "sim", "report", "{}_cosim.rpt")
+    path = run / "projects" / "filter" / "hitfabric_filter_prj" / "solution1" / "sim" / "report"
+    (path / "hitfabric_filter_cosim.rpt").write_text("Report time\n")
+    with pytest.raises(ToolError, match="run make cosim again"):
+        resources([run])
+    assert (run / "projects.json").read_bytes() == before
+
+
+def test_no_project(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds no project; give a project, or the --out folder"):
+        resources([tmp_path])
