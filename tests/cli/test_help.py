@@ -13,6 +13,7 @@ COMMANDS = (
     "simulate",
     "train",
     "build",
+    "resources",
     "validate",
     "serve",
     "track",
@@ -27,7 +28,8 @@ COMMANDS = (
 OPTIONS = {
     "simulate": ("--events", "--pile-up", "--seed", "--generator", "--out"),
     "train": ("--events", "--graphs", "--out", "--seed", "--config", "--set"),
-    "build": ("--model", "--out", "--compile", "--config"),
+    "build": ("NETWORK", "--model", "--backend", "--design", "--parallelism", "--events", "--compile", "--config"),
+    "resources": ("PROJECT", "--json"),
     "validate": ("--model", "--events", "--graphs", "--projects", "--mutate", "--json"),
     "serve": ("--model", "--device", "--instances", "--grpc-port", "--http-port", "--metrics-port"),
     "track": ("--events", "--engine", "--url", "--model", "--limit", "--out"),
