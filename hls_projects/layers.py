@@ -114,6 +114,11 @@ class _Planner:
                 f"node {node.name} is {node.tensor.format.width} bits wide, the C simulation shows {EXACT_BITS}",
                 remedy="requantize to fewer bits",
             )
+        if self.graph.is_graph_network and node.tensor.shape[0] not in ("N", "E"):
+            raise GraphError(
+                f"node {node.name} has shape {node.tensor.shape} in a network of nodes and edges",
+                remedy='give its input the shape ("N", F) or ("E", F)',
+            )
         self.plan.shapes[node.name] = static_shape(self.graph, node, parallelism=self.lanes)
         if isinstance(node, Requantize) and self.fused.get(node.inputs[0]) is node:
             self.layer[node.name] = self.plan.traced[node.name] = self.layer[node.inputs[0]]

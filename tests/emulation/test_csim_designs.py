@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hitfabric.core import GraphError
 from hitfabric.emulation import compare_executors, extreme_vectors, make_executor
 from hitfabric.emulation.csim import CSimExecutor
-from hitfabric.hls_projects import ProjectConfig, write_vectors
+from hitfabric.hls_projects import ProjectConfig, write_project, write_vectors
 from hitfabric.quantization import GraphBuilder, Maxima, TypedGraph
 from support.message_passing import IN, odd_network, odd_rows, rounds_network
 from support.random_graphs import graph_networks, random_inputs
@@ -117,3 +118,12 @@ def test_graphs_one_after_the_other_do_not_see_each_other(tmp_path: Path) -> Non
     executor.run_integers(full)
     after = executor.run_integers(empty)
     assert all(np.array_equal(alone[name], after[name]) for name in alone)
+
+
+def test_rows_of_their_own_in_a_graph_network(tmp_path: Path) -> None:
+    builder = GraphBuilder(maxima=SMALL)
+    x, index = builder.input("nodes", shape=("N", 2), format=IN), builder.edge_index("edge_index")
+    builder.output("ends", builder.edge_gather("gather", x, index))
+    builder.output("same", builder.input("event", shape=("R", 2), format=IN))
+    with pytest.raises(GraphError, match=r"node event has shape \('R', 2\) in a network of nodes and edges"):
+        write_project(TypedGraph.from_builder(builder, name="mixed"), tmp_path / "project")
