@@ -8,6 +8,7 @@ from .compile import compile_csim
 from .layers import static_shape
 from .project import HlsProject, ProjectConfig
 from .streams import Stream, project_streams
+from .synthesis_reports import read_reports
 from .vectors import pad_inputs, write_vectors
 from .writer import write_project
 
@@ -19,6 +20,7 @@ __all__ = [
     "compile_csim",
     "pad_inputs",
     "project_streams",
+    "read_reports",
     "static_shape",
     "write_project",
     "write_vectors",

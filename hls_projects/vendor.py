@@ -22,7 +22,7 @@ TOOLS = {
     },
     "Vivado": {
         "tool": "vivado_hls",
-        "product": "Xilinx Vivado HLS 2018.2 to 2020.1",
+        "product": "Xilinx Vivado HLS 2019.1 to 2020.1",
         "check": "command -v vivado_hls >/dev/null",
         "hls": "vivado_hls -f vendor.tcl",
         "log": "vivado_hls.log",

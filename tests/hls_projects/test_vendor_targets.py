@@ -120,7 +120,7 @@ HLS_TARGETS = ("csynth", "cosim", "export", "impl")
 
 @pytest.mark.parametrize(
     ("backend", "tool", "product"),
-    [("Vitis", "vitis-run", "AMD Vitis 2023.2"), ("Vivado", "vivado_hls", "Xilinx Vivado HLS 2018.2 to 2020.1")],
+    [("Vitis", "vitis-run", "AMD Vitis 2023.2"), ("Vivado", "vivado_hls", "Xilinx Vivado HLS 2019.1 to 2020.1")],
 )
 @pytest.mark.parametrize("target", HLS_TARGETS)
 def test_a_missing_hls_tool_is_named_and_nothing_is_written(
