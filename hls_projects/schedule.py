@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..core import ConfigError
 from ..quantization import TypedGraph
 from .layers import DENSE_LAYERS, plan_layers
 from .project import ProjectConfig
@@ -64,10 +65,15 @@ def expected_cycles(graph: TypedGraph, config: ProjectConfig | None = None) -> S
         The estimate.
 
     Raises:
-        ConfigError: The configuration is not one for such a network.
+        ConfigError: The configuration is not one for such a network, or is of Quartus, whose kernels are others.
         GraphError: The network has a node that hls4ml cannot hold.
     """
     config = (config or ProjectConfig()).resolved(graph)
+    if config.backend == "Quartus":
+        raise ConfigError(
+            "the estimate of cycles reads the pragmas of the kernels for Vitis and Vivado, not those of Quartus",
+            remedy="use the report of i++ (make csynth)",
+        )
     plan = plan_layers(graph, config=config)
     estimator = (_Streams if config.design == "dataflow" else _Registers)(config)
     layers = []

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hitfabric.core import ConfigError
 from hitfabric.hls_projects import ProjectConfig
 from hitfabric.hls_projects.extension import KERNELS
 from hitfabric.hls_projects.schedule import PHASES, Schedule, expected_cycles
@@ -69,6 +70,11 @@ def test_throughput_takes_a_graph_every_reuse_factor_cycles(reuse: int) -> None:
     assert schedule.latency < cycles(2, maxima=small).latency
     assert schedule.latency < cycles(2, maxima=small, design="throughput", strategy="Resource").latency
     assert expected_cycles(odd_rows(), ProjectConfig(reuse_factor=reuse)).interval == reuse
+
+
+def test_quartus_has_other_kernels() -> None:
+    with pytest.raises(ConfigError, match="not those of Quartus"):
+        cycles(backend="Quartus")
 
 
 def test_hand_graph_by_hand() -> None:
