@@ -48,11 +48,11 @@ def compile_csim(project: HlsProject, *, bounded: bool = False) -> Path:
     compiler = find_tool("g++", purpose="compile the C simulation")
     types = TYPES[project.config.backend]
     folders = [*([BOUNDED_FOLDER] if bounded else []), ".", f"firmware/{types}"]
-    includes = [f"-I{project.directory / folder}" for folder in folders]
     header = precompiled_header(
-        project.directory, compiler=compiler, flags=flags, includes=includes, hashes=hashes, types=types
+        project.directory, compiler=compiler, flags=flags, folders=folders, hashes=hashes, types=types
     )
-    sources = [*(["-include", str(header), f"-I{project.directory / 'firmware'}"] if header else []), *includes]
+    sources = ["-include", str(header)] if header else []
+    sources += [f"-I{project.directory / folder}" for folder in (*(["firmware"] if header else []), *folders)]
     try:
         with atomic_file(library) as temporary:
             command = [str(compiler), *flags, *sources, str(project.directory / ENTRY_FILE), "-o", str(temporary)]

@@ -43,7 +43,7 @@ LAYERS = {
 }
 OF_THE_NETWORK = "firmware/nnet_utils/nnet_code_gen.h"  # the one header of hls4ml's that differs between networks
 KEPT = 4
-IN_USE_SECONDS = 3600
+IN_USE_SECONDS = 120  # g++ maps the file at its start
 
 
 def precompiled_header(
@@ -51,7 +51,7 @@ def precompiled_header(
     *,
     compiler: Path,
     flags: Sequence[str],
-    includes: Sequence[str],
+    folders: Sequence[str],
     hashes: Mapping[str, str],
     types: str,
 ) -> Path | None:
@@ -61,7 +61,7 @@ def precompiled_header(
         directory: A project.
         compiler: g++.
         flags: Flags of the compilation, all of which must be the same.
-        includes: Options `-I...` of the compilation.
+        folders: Folders of the project that headers are looked for in, in order.
         hashes: Hash of each file of the project that decides results.
         types: Folder of the numbers' headers: `ap_types` or `ac_types`.
 
@@ -70,12 +70,11 @@ def precompiled_header(
         compilation itself reports what is wrong with the headers.
     """
     version = subprocess.run([str(compiler), "--version"], capture_output=True, check=False).stdout.decode()
+    folders = tuple(f"{folder}/" for folder in (*(set(folders) - {"."}), "firmware/nnet_utils"))
     shared = {
         name: digest
         for name, digest in hashes.items()
-        if name.startswith((f"firmware/{types}/", "firmware/nnet_utils/", "bounded/"))
-        and name.endswith(".h")
-        and name != OF_THE_NETWORK
+        if name.startswith(folders) and name.endswith(".h") and name != OF_THE_NETWORK
     }
     layers = [f"nnet_utils/{name}" for name in LAYERS[types] if f"firmware/nnet_utils/{name}" in shared]
     text = "".join(f"#include <{name}>\n" for name in SYSTEM_HEADERS)
@@ -83,9 +82,13 @@ def precompiled_header(
     made_from = json.dumps([version, list(flags), shared, text], sort_keys=True)
     place = user_cache("precompiled") / hashlib.sha256(made_from.encode()).hexdigest()[:16]
     try:
-        with locked(place.with_name(f".{place.name}.lock")):
+        with locked(place.with_name(".lock")):
             if not place.is_dir():
-                _make(place, text, [str(compiler), *flags, f"-I{directory / 'firmware'}", *includes])
+                _make(
+                    place,
+                    text,
+                    [str(compiler), *flags, *(f"-I{directory / folder}" for folder in ("firmware", *folders))],
+                )
                 _forget_unused(place)
             os.utime(place)
     except (OSError, subprocess.SubprocessError):
