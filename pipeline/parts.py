@@ -79,7 +79,7 @@ class Parts:
                 try:
                     record = json.loads(line)
                     item = record.pop("item")
-                except (ValueError, KeyError, AttributeError):
+                except (ValueError, KeyError, AttributeError, TypeError):
                     break
                 if not line.endswith(b"\n"):
                     break
