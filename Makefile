@@ -31,7 +31,8 @@ tools:
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq g++ </dev/null; \
 	  else echo "g++ is missing; run: sudo apt-get install g++" >&2; exit 1; fi; }
 	@command -v dot >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq graphviz </dev/null; then :; \
+	  if [ "$$(id -u)" = 0 ] && apt-get update -qq </dev/null && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq graphviz </dev/null; then :; \
 	  else echo "graphviz is missing: hitfabric describe --svg will not draw; run: sudo apt-get install graphviz" >&2; fi; }
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "$(PYTHON) is missing; run: sudo apt-get install python3.11 python3.11-venv, or pass PYTHON=..." >&2; exit 1; }

@@ -20,8 +20,11 @@ from .fixed_point import FixedPoint
 from .graph import TypedGraph
 from .nodes import TensorType
 from .qonnx_constants import Constant, constant_values, quantized_constant, quantizer_format, tensor_values
-from .qonnx_export import import_onnx
+from .qonnx_export import QUANT_DOMAIN, import_onnx
 
+QUANTIZERS = ("Quant", "IntQuant")
+QUANT_DOMAINS = (QUANT_DOMAIN, "onnx.brevitas", "finn.custom_op.general")
+ONNX_DOMAINS = ("", "ai.onnx")
 PASSED_THROUGH = ("Identity", "Dropout", "Flatten")
 
 
@@ -110,6 +113,8 @@ class _Reader:
 
     def read(self, operator: Any, name: str) -> None:  # noqa: ANN401 - onnx.NodeProto
         kind = operator.op_type
+        if operator.domain not in (QUANT_DOMAINS if kind in QUANTIZERS else ONNX_DOMAINS):
+            raise GraphError(f"node {name} is {operator.domain}.{kind}", remedy=_remedy(kind))
         attributes = {item.name: _attribute(item) for item in operator.attribute}
         inputs = list(operator.input)
         while inputs and not inputs[-1]:  # an optional input left out
@@ -125,7 +130,7 @@ class _Reader:
             result = self._passed(name, kind, inputs[0], attributes)
         elif kind in ("Transpose", "Reshape"):
             result = self._moved(name, kind, inputs, attributes)
-        elif kind in ("Quant", "IntQuant"):
+        elif kind in QUANTIZERS:
             result = self._quant(name, inputs, attributes)
         elif kind in ("MatMul", "Gemm"):
             result = self._dense(name, kind, inputs, attributes)

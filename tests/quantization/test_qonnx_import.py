@@ -250,7 +250,10 @@ def test_batch_normalization_and_bipolar_quantizers_are_named() -> None:
     assert "node n_y is BatchNormalization; fold it" in refused(m.finish("y"))
     m = Model()
     m.node("BipolarQuant", ["x", m.constant("s", 1.0)], "y", domain="qonnx.custom_op.general")
-    assert "node n_y is BipolarQuant; use a Quant" in refused(m.finish("y"))
+    assert "node n_y is qonnx.custom_op.general.BipolarQuant; use a Quant" in refused(m.finish("y"))
+    m = Model()
+    m.node("Add", [m.quant("x", "xq"), "xq"], "y", domain="qonnx.custom_op.general")
+    assert "node n_y is qonnx.custom_op.general.Add" in refused(m.finish("y"))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x07"])
