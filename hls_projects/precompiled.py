@@ -70,16 +70,16 @@ def precompiled_header(
         compilation itself reports what is wrong with the headers.
     """
     version = subprocess.run([str(compiler), "--version"], capture_output=True, check=False).stdout.decode()
-    folders = tuple(f"{folder}/" for folder in (*(set(folders) - {"."}), "firmware/nnet_utils"))
+    headers = tuple(f"{folder}/" for folder in (*folders, "firmware/nnet_utils") if folder != ".")
     shared = {
         name: digest
         for name, digest in hashes.items()
-        if name.startswith(folders) and name.endswith(".h") and name != OF_THE_NETWORK
+        if name.startswith(headers) and name.endswith(".h") and name != OF_THE_NETWORK
     }
     layers = [f"nnet_utils/{name}" for name in LAYERS[types] if f"firmware/nnet_utils/{name}" in shared]
     text = "".join(f"#include <{name}>\n" for name in SYSTEM_HEADERS)
     text += "".join(f'#include "{name}"\n' for name in (*NUMBERS[types], *layers))
-    made_from = json.dumps([version, list(flags), shared, text], sort_keys=True)
+    made_from = json.dumps([version, list(flags), list(folders), shared, text], sort_keys=True)
     place = user_cache("precompiled") / hashlib.sha256(made_from.encode()).hexdigest()[:16]
     try:
         with locked(place.with_name(".lock")):

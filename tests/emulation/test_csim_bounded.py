@@ -117,13 +117,14 @@ def test_a_stream_too_shallow_is_a_deadlock_that_names_it(shallow: HlsProject) -
     for batch in batches(shallow.graph):  # the executor stays usable
         with pytest.raises(DeadlockError) as caught:
             executor.run(batch)
-        assert caught.value.streams == (name,)
-        assert f"clone_nodes_in waits for residual to read {name} (full at depth 5)" in str(caught.value)
-        assert "total waits for" in str(caught.value)
-        assert str(caught.value).endswith(f"; raise stream_depths of {name} above 5")
-        assert len(caught.value.waits) > str(caught.value).count("waits for") > 2  # others wait for those
-    copy = pickle.loads(pickle.dumps(caught.value))
-    assert (str(copy), copy.streams, copy.waits) == (str(caught.value), caught.value.streams, caught.value.waits)
+        error = caught.value
+        assert error.streams == (name,)
+        assert f"clone_nodes_in waits for residual to read {name} (full at depth 5)" in str(error)
+        assert "total waits for" in str(error)
+        assert str(error).endswith(f"; raise stream_depths of {name} above 5")
+        assert len(error.waits) > str(error).count("waits for") > 2  # others wait for those
+        copy = pickle.loads(pickle.dumps(error))
+        assert (str(copy), copy.streams, copy.waits) == (str(error), error.streams, error.waits)
     assert executor.minimal_depths(batches(shallow.graph)[0])[name] == 6
 
 
