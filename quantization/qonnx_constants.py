@@ -54,7 +54,7 @@ def tensor_values(tensor: Any, what: str) -> NDArray[np.float64]:  # noqa: ANN40
         values = onnx.numpy_helper.to_array(tensor)
         if values.dtype.kind in "fiub":
             return np.asarray(values, dtype=np.float64)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise GraphError(f"{what} is malformed: {error}", remedy="export the model again") from error
     raise GraphError(f"{what} has dtype {values.dtype}", remedy="store numbers")
 

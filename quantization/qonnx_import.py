@@ -63,6 +63,7 @@ def import_qonnx(path: Path, *, name: str | None = None) -> TypedGraph:
 
 def from_qonnx(model: Any, *, name: str) -> TypedGraph:  # noqa: ANN401 - onnx.ModelProto
     """As `import_qonnx`, from a model in memory."""
+    _check_names(model.graph)
     reader = _Reader(model.graph)
     for number, operator in enumerate(model.graph.node):
         reader.read(operator, operator.name or f"{operator.op_type.lower()}_{number}")
@@ -281,6 +282,17 @@ class _Reader:
             result += "_"
         self.taken.add(result)
         return result
+
+
+def _check_names(graph: Any) -> None:  # noqa: ANN401 - onnx.GraphProto
+    """Protobuf gives bytes where a name is no UTF-8."""
+    names = [item.name for item in (*graph.initializer, *graph.input, *graph.output)]
+    for operator in graph.node:
+        names += [operator.name, operator.op_type, operator.domain, *operator.input, *operator.output]
+        names += [item.name for item in operator.attribute]
+    wrong = [name for name in names if not isinstance(name, str)]
+    if wrong:
+        raise GraphError(f"the name {wrong[0]!r} in the model is no text", remedy="export the model again")
 
 
 def _rectified(tensor: TensorType) -> FixedPoint:
