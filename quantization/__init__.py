@@ -1,7 +1,7 @@
 """What a number is: fixed-point formats, the QAT contract, and the typed graph every later stage reads.
 
 Everything named here imports without torch; the torch side is in `presets`, `modules`, `tracer`, `walk`,
-`contract`, `refusals`, `linter`, `folding` and `reference`, imported by those who train.
+`in_place`, `contract`, `refusals`, `linter`, `folding` and `reference`, imported by those who train.
 """
 
 from .builder import GraphBuilder, Maxima

@@ -76,7 +76,7 @@ class BrevitasReference:
 
     def _integers(self, name: str, value: torch.Tensor) -> NDArray[np.int64]:
         form = self.graph[name].tensor.format
-        scaled = getattr(value, "value", value).numpy() * 2.0**form.fraction
+        scaled = value.numpy() * 2.0**form.fraction
         integers = np.rint(scaled)
         if not np.array_equal(integers, scaled):
             raise ContractError(
@@ -94,7 +94,7 @@ class _Recorder(torch.fx.Interpreter):
     def run_node(self, n: torch.fx.Node) -> Any:  # noqa: ANN401 - fx values have any type
         result = super().run_node(n)
         if n.name in self.keep:
-            self.kept[n.name] = result
+            self.kept[n.name] = getattr(result, "value", result).clone()  # `x += y` may change it later
         return result
 
 

@@ -14,6 +14,9 @@ FLAT = "keep tensors two-dimensional: [rows, features], [nodes, features], [edge
 SCALE = "put the factor into the weights of the QuantLinear before or after"
 SUBTRACT = "put the difference into the weights: W [a, b - a] = [W_a - W_b, W_b] [a, b] (see examples/edge_conv.py)"
 
+IDENTITY_METHODS = ("contiguous", "clone", "detach")
+"""Methods of tensors that change no value."""
+
 MODULES: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
     ((nn.Linear,), "use brevitas.nn.QuantLinear with the presets in hitfabric.quantization.presets"),
     ((nn.ReLU,), "use brevitas.nn.QuantReLU with an unsigned preset"),

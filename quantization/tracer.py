@@ -14,8 +14,9 @@ from ..core import ContractError, HitfabricError
 from .builder import GraphBuilder, Maxima
 from .contract import LEAVES, QUANTIZED
 from .graph import TypedGraph
+from .in_place import Proxy, unsafe_in_place
 from .nodes import Dimension
-from .walk import Violation, Walk, in_place_method
+from .walk import Violation, Walk, describe, place
 
 Shapes = Mapping[str, Sequence[Dimension]]
 
@@ -99,16 +100,18 @@ def walk_model(
     """
     check_quantized(model)
     module = torch.fx.GraphModule(model, fx_trace(model))
-    in_place = [violation for node in module.graph.nodes if (violation := in_place_method(node))]
+    in_place = [  # before the elimination, which takes what is changed in place and not read for dead
+        Violation(module=place(node), rule=f"{describe(node)} {rule}", remedy=remedy)
+        for node, rule, remedy in unsafe_in_place(module.graph, model)
+    ]
     module.graph.eliminate_dead_code()
     module.recompile()
     given = shapes or getattr(model, "input_shapes", None) or _default_shapes(model, module.graph)
-    output_names = getattr(model, "output_names", None)
     walk = Walk(
         model=model,
         builder=GraphBuilder(maxima=maxima),
         shapes={key: tuple(value) for key, value in given.items()},
-        output_names=None if output_names is None else tuple(output_names),
+        output_names=_output_names(model, module.graph),
         violations=in_place,
     )
     taken = {node.target for node in module.graph.nodes if _is_input(node)}
@@ -159,11 +162,20 @@ def check_quantized(model: nn.Module) -> None:
 
 
 class _Tracer(torch.fx.Tracer):
+    def proxy(self, node: torch.fx.Node) -> torch.fx.Proxy:
+        return Proxy(node, self)
+
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         if isinstance(m, LEAVES):
             return True
         library = m.__module__.startswith(("torch.nn", "brevitas.nn"))
         return library and not isinstance(m, nn.Sequential | nn.ModuleList | nn.ModuleDict)
+
+
+def _output_names(model: nn.Module, fx_graph: torch.fx.Graph) -> tuple[str, ...]:
+    returned = next(node.args[0] for node in fx_graph.nodes if node.op == "output")
+    keys = tuple(map(str, returned)) if isinstance(returned, Mapping) else ("output",)
+    return tuple(getattr(model, "output_names", keys))
 
 
 def _is_input(node: torch.fx.Node) -> bool:

@@ -17,11 +17,10 @@ from .builder import GraphBuilder
 from .contract import PASS_THROUGH, activation_format, bias_of, module_errors, weight_of
 from .modules import EdgeAggregate, EdgeGather
 from .nodes import Dimension
-from .refusals import SUPPORTED, function_remedy
+from .refusals import IDENTITY_METHODS, SUPPORTED, function_remedy
 
 CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
 ADDITIONS = (operator.add, operator.iadd, torch.add)
-IDENTITY_METHODS = ("contiguous", "clone", "detach")
 INPUT_REMEDY = "put one QuantIdentity at the input"
 PARAMETERS: tuple[tuple[tuple[type[nn.Module], ...], tuple[str, ...]], ...] = (
     ((EdgeGather,), ("nodes", "edge_index")),
@@ -56,7 +55,7 @@ class Walk:
         model: The model, in evaluation mode.
         builder: Takes the typed nodes.
         shapes: Shape of each input.
-        output_names: Names of the outputs; None takes the keys of a returned dictionary, or `output`.
+        output_names: Names of the outputs.
         names: Name in the typed graph by fx node.
         origins: fx node name by name in the typed graph.
         paths: Path of the module or operation by name in the typed graph.
@@ -66,7 +65,7 @@ class Walk:
     model: nn.Module
     builder: GraphBuilder
     shapes: Mapping[str, tuple[Dimension, ...]]
-    output_names: tuple[str, ...] | None
+    output_names: tuple[str, ...]
     names: dict[torch.fx.Node, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
@@ -77,15 +76,15 @@ class Walk:
         try:
             self._dispatch(node)
         except ContractError as error:
-            self._refuse(node, error)
+            self.refuse(node, error.message, error.remedy)
         except GraphError as error:
-            rule = f"{_describe(node)}: {error.message}"
-            self.violations.append(Violation(module=_place(node), rule=rule, remedy=error.remedy))
+            self.refuse(node, f"{describe(node)}: {error.message}", error.remedy)
         except _PoisonedError:
             pass
 
-    def _refuse(self, node: torch.fx.Node, error: ContractError) -> None:
-        violation = Violation(module=_place(node), rule=error.message, remedy=error.remedy)
+    def refuse(self, node: torch.fx.Node, rule: str, remedy: str) -> None:
+        """Note a violation once."""
+        violation = Violation(module=place(node), rule=rule, remedy=remedy)
         if violation not in self.violations:  # a shared module is visited once a round
             self.violations.append(violation)
 
@@ -101,19 +100,19 @@ class Walk:
                 self._output(node)
             case _:
                 raise ContractError(
-                    f"{_describe(node)} reads a parameter or buffer outside a layer",
+                    f"{describe(node)} reads a parameter or buffer outside a layer",
                     remedy="put constants into the bias of a QuantLinear",
                 )
 
     def _record(self, node: torch.fx.Node, name: str) -> None:
         self.names[node] = name
         self.origins[name] = node.name
-        self.paths[name] = _place(node)
+        self.paths[name] = place(node)
 
     def _fresh(self, node: torch.fx.Node) -> str:
         """An identifier of the typed graph for an fx node, different from every input and output."""
         base = node.name if node.name[0].isalpha() else f"layer{node.name}"
-        taken = {*self.builder.nodes, *self.shapes, *(self.output_names or ("output",))}
+        taken = {*self.builder.nodes, *self.shapes, *self.output_names}
         return next(name for name in _numbered(base) if name not in taken)
 
     def _source(self, node: torch.fx.Node, argument: Any) -> str:  # noqa: ANN401 - fx arguments have any type
@@ -123,10 +122,10 @@ class Walk:
             raise _PoisonedError
         if isinstance(argument, torch.fx.Node):
             raise ContractError(
-                f"{_describe(node)} reads {argument}, an input that is not quantized", remedy=INPUT_REMEDY
+                f"{describe(node)} reads {argument}, an input that is not quantized", remedy=INPUT_REMEDY
             )
         raise ContractError(
-            f"{_describe(node)} reads the constant {argument!r}", remedy="put constants into the bias of a QuantLinear"
+            f"{describe(node)} reads the constant {argument!r}", remedy="put constants into the bias of a QuantLinear"
         )
 
     def _placeholder(self, node: torch.fx.Node) -> None:
@@ -136,7 +135,7 @@ class Walk:
         if name not in self.shapes:
             raise ContractError(f"input {name} has no shape", remedy="name it in input_shapes")
         uses = [use for user in node.users for use in self._uses(user, node)]
-        if uses and all(use == "edge_index" for use in uses):
+        if "edge_index" in uses and "values" not in uses:
             self._record(node, self.builder.edge_index(name))
             return
         readers = [user for user in node.users if set(self._uses(user, node)) != {"rows"}]
@@ -168,7 +167,7 @@ class Walk:
     def _module(self, node: torch.fx.Node, path: str, module: nn.Module) -> None:
         errors = list(module_errors(path, module))
         for error in errors:
-            self._refuse(node, error)
+            self.refuse(node, error.message, error.remedy)
         if errors:
             raise _PoisonedError
         arguments = _arguments(node, module)
@@ -242,17 +241,17 @@ class Walk:
         elif node.target is nn.functional.dropout and _argument(node, 2, "training", default=True) is False:
             self.names[node] = self._source(node, _argument(node, 0, "input"))
         else:
-            raise ContractError(f"{_describe(node)} has no firmware node", remedy=function_remedy(name))
+            raise ContractError(f"{describe(node)} has no firmware node", remedy=function_remedy(name))
 
     def _concatenation(self, node: torch.fx.Node) -> None:
         parts = _argument(node, 0, "tensors")
         dimension = _argument(node, 1, "dim", "axis", default=0)
         if not isinstance(parts, list | tuple):
-            raise ContractError(f"{_describe(node)} takes no list of tensors", remedy="give it a list")
+            raise ContractError(f"{describe(node)} takes no list of tensors", remedy="give it a list")
         sources = [self._source(node, part) for part in parts]
         last = len(self.builder.nodes[sources[0]].tensor.shape) - 1
         if dimension not in (-1, last):
-            raise ContractError(f"{_describe(node)} along {dimension}", remedy="concatenate with dim=-1")
+            raise ContractError(f"{describe(node)} along {dimension}", remedy="concatenate with dim=-1")
         if len(sources) == 1:
             self.names[node] = sources[0]
         else:
@@ -260,28 +259,17 @@ class Walk:
 
     def _addition(self, node: torch.fx.Node) -> None:
         if _argument(node, 2, "alpha", default=1) != 1:
-            raise ContractError(f"{_describe(node)} scales a term by alpha", remedy=function_remedy("mul"))
+            raise ContractError(f"{describe(node)} scales a term by alpha", remedy=function_remedy("mul"))
         terms = [_argument(node, 0, "input"), _argument(node, 1, "other")]
         terms = [term for term in terms if not (isinstance(term, int) and term == 0)]  # sum([a, b]) starts at 0
         sources = [self._source(node, term) for term in terms]
-        if node.target is operator.iadd:
-            self._check_in_place(node, sources[0])
         if len(sources) == 1:
             self.names[node] = sources[0]
         else:
             self._record(node, self.builder.add(self._fresh(node), *sources))
 
-    def _check_in_place(self, node: torch.fx.Node, changed: str) -> None:
-        """`x += y` changes every name of x, which is the same as `x + y` only where x is not read again."""
-        order = {other: number for number, other in enumerate(node.graph.nodes)}
-        readers = {user for alias, name in self.names.items() if name == changed for user in alias.users}
-        if any(order[reader] > order[node] for reader in readers):
-            raise ContractError(f"{_describe(node)} changes a tensor that is read again", remedy="write x = x + y")
-
     def _output(self, node: torch.fx.Node) -> None:
-        returned = node.args[0]
-        results = _results(returned)
-        names = self.output_names or (tuple(map(str, returned)) if isinstance(returned, Mapping) else ("output",))
+        results, names = _results(node.args[0]), self.output_names
         if len(results) != len(names):
             raise ContractError(
                 f"the model returns {len(results)} tensors, output_names names {len(names)}",
@@ -295,15 +283,6 @@ class Walk:
             self.builder.output(name, self.names[result])
             self.origins[name] = result.name
             self.paths[name] = name
-
-
-def in_place_method(node: torch.fx.Node) -> Violation | None:
-    """The violation of a method such as `x.add_(y)`, whose effect torch.fx does not see."""
-    name = str(node.target)
-    if node.op != "call_method" or not name.endswith("_") or name.endswith("__"):
-        return None
-    rule = f"{_describe(node)} changes a tensor in place"
-    return Violation(module=_place(node), rule=rule, remedy="assign the result of the operation without _, or of +")
 
 
 def _arguments(node: torch.fx.Node, module: nn.Module) -> dict[str, Any]:
@@ -332,7 +311,8 @@ def _numbered(base: str) -> Any:  # noqa: ANN401 - an endless iterator
         number += 1
 
 
-def _describe(node: torch.fx.Node) -> str:
+def describe(node: torch.fx.Node) -> str:
+    """The module or operation of an fx node, for messages."""
     if node.op == "call_module":
         return f"module {node.target}"
     target = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.target)
@@ -340,7 +320,8 @@ def _describe(node: torch.fx.Node) -> str:
     return f"{target} (node {node.name}{' in ' + module if module else ''})"
 
 
-def _place(node: torch.fx.Node) -> str:
+def place(node: torch.fx.Node) -> str:
+    """Path of the module of an fx node, or of the one whose forward holds the operation."""
     if node.op in ("call_module", "placeholder"):
         return str(node.target)
     return _scope(node) or "forward"

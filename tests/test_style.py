@@ -31,6 +31,7 @@ TORCH_IN_QUANTIZATION = {
     "modules",
     "tracer",
     "walk",
+    "in_place",
     "contract",
     "refusals",
     "linter",
