@@ -119,30 +119,36 @@ class Workers(Generic[Context]):
                 if task is None:
                     exhausted = True
                 elif not self._give(worker, task):
-                    self._bury(worker)
-                    again.append(task)  # it never arrived: not to blame
+                    again.append(self._lost(worker, retried))
             busy = [worker for worker in self._workers if worker.task is not None]
             if not busy and not again and exhausted:
                 return
             ready = wait([worker.connection for worker in busy])
             for worker in [worker for worker in busy if worker.connection in ready]:
-                task = worker.task
                 try:
                     succeeded, result = worker.connection.recv()
                 except (EOFError, OSError):
-                    cause = self._bury(worker)
-                    if any(task is other for other in retried):
-                        raise ToolError(
-                            f"a worker process died twice ({cause}) at {task.label}",
-                            remedy="give it more memory or fewer --jobs; a rerun continues where this one ended",
-                        ) from None
-                    retried.append(task)
-                    again.append(task)
+                    again.append(self._lost(worker, retried))
                     continue
-                worker.task = None
+                task, worker.task = worker.task, None
                 if not succeeded:
                     raise result
                 yield task, result
+
+    def _lost(self, worker: _Worker, retried: list[AnyTask]) -> AnyTask:
+        """The task of a dead worker, to be run again.
+
+        Raises:
+            ToolError: It was run again already.
+        """
+        cause, task = self._bury(worker), worker.task
+        if any(task is other for other in retried):
+            raise ToolError(
+                f"a worker process died twice ({cause}) at {task.label}",
+                remedy="give it more memory or fewer --jobs; a rerun continues where this one ended",
+            )
+        retried.append(task)
+        return task
 
     def _free(self) -> _Worker | None:
         idle = next((worker for worker in self._workers if worker.task is None), None)

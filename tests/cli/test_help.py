@@ -30,7 +30,7 @@ OPTIONS = {
     "train": ("--events", "--graphs", "--out", "--seed", "--config", "--set"),
     "build": ("NETWORK", "--model", "--backend", "--design", "--parallelism", "--events", "--compile", "--config"),
     "resources": ("PROJECT", "--json"),
-    "validate": ("--model", "--events", "--graphs", "--projects", "--mutate", "--json"),
+    "validate": ("--model", "--events", "--graphs", "--projects", "--executors", "--jobs", "--mutate", "--json"),
     "serve": ("--model", "--device", "--instances", "--grpc-port", "--http-port", "--metrics-port"),
     "track": ("--events", "--engine", "--url", "--model", "--limit", "--out"),
     "evaluate": ("--events", "--model", "--labels", "--limit", "--json"),
