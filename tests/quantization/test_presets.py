@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from brevitas.nn import QuantLinear, QuantReLU
+from brevitas.nn import QuantIdentity, QuantLinear, QuantReLU
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -18,6 +18,8 @@ from hitfabric.quantization.presets import (
     CALIBRATION_STEPS,
     activation_quantizer,
     bias_quantizer,
+    preset,
+    preset_names,
     quantized_identity,
     quantized_mlp,
     weight_quantizer,
@@ -95,6 +97,33 @@ def test_quantized_mlp_keeps_the_contract_and_names_its_layers() -> None:
     assert activation_format("relu1", mlp.relu1).width == 7
     logits = quantized_mlp((4, 6, 2), weight_bits=5, activation_bits=7)
     assert isinstance(logits[-1], QuantLinear)
+
+
+def test_presets_by_name() -> None:
+    names = preset_names()
+    assert len(names) == len(set(names)) == 15 * 2 * 7  # bits, learned or not, kinds
+    assert all(preset(name) is preset(name) for name in names)
+    assert preset("W4") is not preset("W4C") is not preset("W4CL")
+    identity = calibrated(QuantIdentity(act_quant=preset("A6SH")), torch.randn(100, 2))
+    form = activation_format("module", identity)  # pyright: ignore[reportArgumentType] - a QuantIdentity
+    assert (form.signed, form.width, form.rounding) == (True, 6, "RND_CONV")
+    relu = activation_format("module", calibrated(QuantReLU(act_quant=preset("A9")), torch.rand(100, 2)))  # pyright: ignore
+    assert (relu.signed, relu.width, relu.rounding) == (False, 9, "TRN")
+    layer = QuantLinear(3, 4, bias=True, weight_quant=preset("W5C"), bias_quant=preset("B7"))
+    assert layer.quant_weight().scale.numel() == 4  # pyright: ignore[reportAttributeAccessIssue] - a QuantTensor
+    assert float(layer.quant_bias().bit_width) == 7  # pyright: ignore[reportAttributeAccessIssue] - same
+
+
+@pytest.mark.parametrize("name", ["", "W", "w4", "W04", "A6HS", "A6C", "B8S", "X3", "W4LC", "W4 "])
+def test_names_that_are_no_presets(name: str) -> None:
+    with pytest.raises(ContractError, match="no preset is named"):
+        preset(name)
+
+
+@pytest.mark.parametrize("name", ["W1", "A17S", "B99L"])
+def test_presets_out_of_range(name: str) -> None:
+    with pytest.raises(ContractError, match="choose 2 to 16 bits"):
+        preset(name)
 
 
 @pytest.mark.parametrize("bits", [1, 17, -3])
