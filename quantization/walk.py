@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -303,7 +303,7 @@ def _results(returned: Any) -> Sequence[Any]:  # noqa: ANN401 - a model returns 
     return returned if isinstance(returned, list | tuple) else [returned]
 
 
-def _numbered(base: str) -> Any:  # noqa: ANN401 - an endless iterator
+def _numbered(base: str) -> Iterator[str]:
     yield base
     number = 1
     while True:
