@@ -13,30 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hitfabric.core import GraphError
-from hitfabric.emulation import compare_executors, extreme_vectors, make_executor
-from hitfabric.emulation.csim import CSimExecutor
-from hitfabric.hls_projects import ProjectConfig, write_project, write_vectors
+from hitfabric.emulation import extreme_vectors
+from hitfabric.hls_projects import write_project, write_vectors
 from hitfabric.quantization import GraphBuilder, Maxima, TypedGraph
+from support.exact_csim import assert_equal
 from support.message_passing import IN, odd_network, odd_rows, rounds_network
 from support.random_graphs import graph_networks, random_inputs
 
 SLOW_DRAW: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 SMALL = Maxima(nodes=7, edges=13)  # multiples of no number of lanes but 1
 TINY = Maxima(nodes=4, edges=5)
-
-
-def assert_equal(graph: TypedGraph, directory: Path, *, seed: int = 0, **config: Any) -> CSimExecutor:
-    """Compare every visible node over random graphs of many sizes and the extremes of the formats."""
-    executor = CSimExecutor(graph, directory=directory / "project", config=ProjectConfig(**config))
-    most = graph.maxima
-    sizes = [{"R": 40, "N": most.nodes, "E": most.edges}, {"R": 1, "N": 0, "E": 0}, {"R": 0, "N": 1, "E": most.edges}]
-    batches = [random_inputs(graph, seed=seed + k, sizes=size) for k, size in enumerate(sizes)]
-    vectors = [*batches, *extreme_vectors(graph, seed=seed, random_rows=100)]
-    ladder = compare_executors(make_executor("golden", graph), [executor], vectors)
-    assert {rung.node for rung in ladder.rungs} == {node.name for node in graph.visible}
-    assert all(rung.compared > 0 for rung in ladder.rungs)
-    assert ladder.first_divergence is None
-    return executor
 
 
 @pytest.mark.parametrize("residual", [True, False])

@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hitfabric.core import GraphError
-from hitfabric.emulation import compare_executors, extreme_vectors, make_executor
+from hitfabric.emulation import make_executor
 from hitfabric.emulation.csim import CSimExecutor
 from hitfabric.emulation.mutations import KINDS, Mutation, try_mutations
 from hitfabric.hls_projects import ProjectConfig
 from hitfabric.quantization import Dense, FixedPoint, GraphBuilder, Maxima, TypedGraph
+from support.exact_csim import assert_equal
 from support.hand_graph import hand_graph
 from support.message_passing import odd_network, odd_rows, rounds_network
 from support.random_graphs import graph_networks, random_inputs, row_networks
@@ -27,20 +28,6 @@ ROUNDED = FixedPoint(signed=False, width=8, integer=9, rounding="RND_CONV")
 RICH = st.one_of(row_networks(), graph_networks(), graph_networks()).filter(
     lambda graph: sum(isinstance(node, Dense) for node in graph.nodes) > 1
 )
-
-
-def assert_equal(graph: TypedGraph, directory: Path, *, seed: int = 0, **config: Any) -> CSimExecutor:
-    """Compare every visible node over random inputs of several sizes and the extremes of the formats."""
-    executor = CSimExecutor(graph, directory=directory / "project", config=ProjectConfig(**config))
-    most = graph.maxima
-    sizes = [{"R": 40, "N": most.nodes, "E": most.edges}, {"R": 1, "N": 0, "E": 0}, {"R": 0, "N": 1, "E": most.edges}]
-    batches = [random_inputs(graph, seed=seed + k, sizes=size) for k, size in enumerate(sizes)]
-    vectors = [*batches, *extreme_vectors(graph, seed=seed, random_rows=200)]
-    ladder = compare_executors(make_executor("golden", graph), [executor], vectors)
-    assert {rung.node for rung in ladder.rungs} == {node.name for node in graph.visible}
-    assert all(rung.compared > 0 for rung in ladder.rungs)
-    assert ladder.first_divergence is None
-    return executor
 
 
 @pytest.mark.slow
