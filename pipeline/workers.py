@@ -79,11 +79,11 @@ class Workers(Generic[Context]):
         for worker in self._workers:
             worker.connection.close()  # an idle worker ends at once
             if worker.task is not None:
-                worker.process.terminate()
+                _signal(worker, signal.SIGTERM)
         for worker in self._workers:
             worker.process.join(PATIENCE_SECONDS)
             if worker.process.is_alive():
-                worker.process.kill()
+                _signal(worker, signal.SIGKILL)
                 worker.process.join()
         self._workers.clear()
 
@@ -181,12 +181,22 @@ class Workers(Generic[Context]):
         worker.connection.close()
         worker.process.join(PATIENCE_SECONDS)
         code = worker.process.exitcode
-        if code is None:
-            worker.process.kill()
-            worker.process.join()
+        _signal(worker, signal.SIGKILL)  # a compiler that it started
+        worker.process.join()
         if code is not None and code < 0:
             return signal.Signals(-code).name
         return f"exit code {code}"
+
+
+def _signal(worker: _Worker, number: signal.Signals) -> None:
+    """Signal a worker and the compilers that it started: they are a process group."""
+    pid = worker.process.pid
+    assert pid is not None  # it was started
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:  # ended, or not yet a group of its own
+        if worker.process.is_alive():
+            os.kill(pid, number)
 
 
 class _interrupts_ignored:  # noqa: N801 - a context manager
@@ -204,6 +214,7 @@ class _interrupts_ignored:  # noqa: N801 - a context manager
 
 def _serve(connection: Connection, make: Callable[[Any], Any], argument: object) -> None:
     """Body of a worker: tasks in, results out, until the other end closes."""
+    os.setpgid(0, 0)  # Ctrl-C reaches the caller alone, which then ends its workers with all that they started
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     os.dup2(2, 1)  # whatever a library prints must not end in the caller's JSON
