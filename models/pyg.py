@@ -3,8 +3,8 @@
 Recipe: train there with convolutions that sum (`aggr="sum"`) or take a maximum, each followed by a ReLU (an EdgeConv
 that sums needs it at the end of its `nn`, before the sum), and save `model.state_dict()`. Make the `ConvolutionNetwork`
 of the same form here, `load_pyg` the state into its float twin (which then computes the same function, up to float
-rounding), load the twin's state into the quantized network, and train that for some epochs. PyG's `edge_index` is [2, E]
-(source, target): give its transpose.
+rounding), load the twin's state into the quantized network, and train that for some epochs. PyG's `edge_index` is
+[2, E] (source, target): give its transpose.
 """
 
 from __future__ import annotations
