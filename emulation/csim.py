@@ -50,7 +50,7 @@ class CSimExecutor:
         project: A project written from it (or its folder); None writes one to `directory`.
         directory: Where to write the project; None takes a folder of the user's cache named by the network's content.
         config: How to write the project; a project given is taken as it is.
-        accumulator_widths: Bits of accumulators that wrap, by Dense node: a planted fault.
+        accumulator_widths: Bits of accumulators that wrap, by Dense or EdgeAggregate node: a planted fault.
         bounded: With streams that hold no more packets than declared for synthesis, each layer a process: what would
             deadlock in hardware is a DeadlockError here. Dataflow designs only.
 

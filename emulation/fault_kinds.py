@@ -137,7 +137,6 @@ def _accumulator(graph: TypedGraph, node: Node, vectors: Vectors) -> list[Fault]
     """One bit less than the vectors use, or fewer still where that is hidden by saturation."""
     low, high = vectors.largest(node.name)
     used = FixedPoint.covering(low, high, fraction=0).width + (node.tensor.low < 0 <= low)
-    executors = ("golden", "csim") if isinstance(node, Dense) else ("golden",)
     return [
         Fault(
             kind="accumulator width",
@@ -145,7 +144,7 @@ def _accumulator(graph: TypedGraph, node: Node, vectors: Vectors) -> list[Fault]
             what=f"accumulator of {node.name} has {width} bits",
             changed=lambda values, _, __, width=width: wrap(node, values[node.name], width=width),
             accumulator_widths={node.name: width},
-            executors=executors,
+            executors=("golden", "csim"),
         )
         for width in range(used - 1, max(1, used - 6), -1)
     ]

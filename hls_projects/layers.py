@@ -71,7 +71,7 @@ def plan_layers(
     Args:
         graph: The network.
         config: How it is written.
-        accumulator_widths: Bits of accumulators that wrap, by Dense node; proven wide enough by default.
+        accumulator_widths: Bits of accumulators that wrap, by Dense or EdgeAggregate node; wide enough by default.
 
     Returns:
         The plan.
@@ -143,7 +143,7 @@ class _Planner:
                 self.append(
                     node,
                     "EdgeAggregate",
-                    precisions={"accum": _type(node.tensor.format)},
+                    precisions={"accum": _type(self.accumulator(node))},
                     n_node=self.graph.maxima.nodes,
                     n_lane=self.lanes,
                     column=node.column,
@@ -156,6 +156,11 @@ class _Planner:
 
     def result(self, node: Node) -> FixedPoint:
         return self.fused[node.name].tensor.format if node.name in self.fused else node.tensor.format
+
+    def accumulator(self, node: Dense | EdgeAggregate) -> FixedPoint:
+        exact = node.tensor.format
+        width = self.accumulator_widths.get(node.name, exact.width)
+        return replace(exact, width=width, integer=width - exact.fraction)
 
     def append(
         self,
@@ -191,10 +196,7 @@ class _Planner:
         return [shape[0] // self.lanes, shape[1] * self.lanes] if self.lanes > 1 else shape
 
     def dense(self, node: Dense) -> None:
-        exact = node.tensor.format
-        width = self.accumulator_widths.get(node.name, exact.width)
-        accumulator = replace(exact, width=width, integer=width - exact.fraction)
-        precisions = {"accum": _type(accumulator), "weight": _type(node.weight_format)}
+        precisions = {"accum": _type(self.accumulator(node)), "weight": _type(node.weight_format)}
         bias = None
         if node.bias is not None and node.bias_format is not None:
             bias = node.bias_format.to_float(node.bias)

@@ -125,7 +125,7 @@ class HlsProject:
         graph: The network.
         config: How it was written.
         traced: Layer that computes each Requantize node, in the order of the C entry's arrays.
-        accumulator_widths: Accumulators narrower than proven, by Dense node: planted faults.
+        accumulator_widths: Accumulators narrower than proven, by Dense or EdgeAggregate node: planted faults.
     """
 
     directory: Path

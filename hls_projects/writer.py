@@ -56,8 +56,8 @@ def write_project(
         graph: The network.
         directory: Folder to write; an existing one is replaced.
         config: How to write it.
-        accumulator_widths: Bits of accumulators that wrap, by Dense node: a planted fault. By default every
-            accumulator has the width proven by the typed graph.
+        accumulator_widths: Bits of accumulators that wrap, by Dense or EdgeAggregate node: a planted fault. By default
+            every accumulator has the width proven by the typed graph.
 
     Returns:
         The project.

@@ -168,7 +168,7 @@ class GraphNetwork(nn.Module):
 
     def __init__(self, draw: Draw, kind: Kind, *, edge_features: bool = False) -> None:
         super().__init__()
-        self.width, self.count = draw.integer(1, 5), draw.integer(1, 3)
+        self.width, self.count = draw.integer(1, 5), draw.one_of((1, 1, 2, 3))
         self.skip = draw.one_of(("none", "residual", "concat"))
         self.scores_edges = draw.chance(0.5)
         inputs, edge_inputs = draw.integer(1, 4), draw.integer(1, 4)

@@ -75,7 +75,7 @@ def _check(seed: int, folder: Path) -> SweepResult:
 def random_config(graph: TypedGraph, *, seed: int) -> ProjectConfig:
     """A project configuration: backend, design, lanes, strategy, reuse factor."""
     generator = np.random.default_rng([seed, 1])
-    backend = str(generator.choice(["Vitis", "Vivado", "Quartus"], p=[0.5, 0.25, 0.25]))
+    backend = str(generator.choice(["Vitis", "Vivado", "Quartus"], p=[0.4, 0.25, 0.35]))
     dataflow = bool(generator.random() < (0.7 if graph.is_graph_network else 0.4))
     chosen: dict[str, Any] = {"backend": backend, "design": "dataflow" if dataflow else "throughput"}
     if backend != "Quartus":
