@@ -1,6 +1,7 @@
 # make setup   environment in .venv, locked versions, compiler and server checked
 # make demo    the whole road: events -> train -> build -> validate -> serve -> track -> report
 # make test    all tests; make test-fast leaves out those that train, compile or serve at length
+# make sweep   random trained networks, bit for bit: make sweep NETWORKS=3000 SEED=1000
 # make lint    static checks only
 #
 # PIP_ARGS goes to pip: elsewhere torch without CUDA needs
@@ -16,9 +17,11 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 ARGS ?=
 OUT ?= runs/demo
+NETWORKS ?= 300
+SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test test-fast lint format lock wheel clean
+.PHONY: help setup tools demo test test-fast sweep lint format lock wheel clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -52,6 +55,10 @@ test: setup
 
 test-fast: setup
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "not slow" $(ARGS)
+
+sweep: setup
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope tests/emulation/test_random_networks.py \
+	  --sweep-networks $(NETWORKS) --sweep-seed $(SEED) $(ARGS)
 
 lint: setup
 	$(BIN)/python -m pytest tests/test_style.py $(ARGS)
