@@ -63,7 +63,8 @@ def write_vectors(project: HlsProject, cases: Sequence[tuple[Arrays, Arrays]]) -
 
     Args:
         project: The project; the files go to its `tb_data/`.
-        cases: Pairs of inputs and expected output values, as an executor's `run` takes and gives them.
+        cases: Pairs of inputs, as an executor's `run` takes them, and expected output values. `run` gives those in
+            float32, which is exact up to 24 bits; wider outputs have to be given in float64.
     """
     graph, parallelism = project.graph, project.config.parallelism
     lines: dict[str, list[str]] = {node.name: [] for node in (*graph.inputs, *graph.outputs)}

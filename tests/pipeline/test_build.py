@@ -7,13 +7,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hitfabric.core import ConfigError, DataError, ToolError, load_config
-from hitfabric.hls_projects import HlsProject, ProjectConfig
+from hitfabric.emulation.golden import GoldenExecutor
+from hitfabric.hls_projects import HlsProject, ProjectConfig, write_project
 from hitfabric.pipeline.build import BuildConfig, BuildResult, build, load_networks, network_configs
 from hitfabric.pipeline.layout import find_model
+from hitfabric.pipeline.project_vectors import write_test_vectors
 from hitfabric.pipeline.resources import resources
+from hitfabric.quantization import FixedPoint, GraphBuilder, TypedGraph
 from hitfabric.reports.records import Projects
 from support.tiny import Tiny, make_tiny
 
@@ -98,6 +102,21 @@ def test_vectors_of_real_events_join_the_extremes(tiny: Tiny, tmp_path: Path) ->
     assert len(lines(real, "filter", "logits")) == len(lines(real, "filter", "pairs"))
     recorded = json.loads((tmp_path / "real" / "run.json").read_text())
     assert any(str(tiny.events) in path for path in recorded["inputs"])
+
+
+def test_expected_outputs_are_exact_beyond_the_24_bits_of_a_float32(tmp_path: Path) -> None:
+    builder, generator = GraphBuilder(), np.random.default_rng(0)
+    source = builder.input("x", shape=("R", 4), format=FixedPoint(signed=True, width=16, integer=3))
+    weight_format = FixedPoint(signed=True, width=16, integer=1, overflow="SAT_SYM")
+    weight = generator.integers(weight_format.low, weight_format.high + 1, (2, 4))
+    builder.output("y", builder.dense("sums", source, weight=weight, weight_format=weight_format))
+    project = write_project(TypedGraph.from_builder(builder, name="wide"), tmp_path / "wide")
+    write_test_vectors(project, [])
+    (form,) = (node.tensor.format for node in project.graph.outputs)
+    assert form.width > 30
+    inputs, outputs = (np.loadtxt(project.directory / "tb_data" / f"{name}.txt") for name in "xy")
+    expected = GoldenExecutor(project.graph).run_integers({"x": inputs.astype(np.float32)})["y"]
+    assert np.array_equal(outputs * 2.0**form.fraction, expected)
 
 
 def test_too_few_events(tiny: Tiny, tmp_path: Path) -> None:
