@@ -9,6 +9,7 @@ from typing import Any
 from ..quantization import TypedGraph
 from .kernel import write_kernel
 from .project import PARTS, ProjectConfig
+from .streams import BACKENDS as BOUNDED_BACKENDS
 
 TEMPLATES = Path(__file__).parent / "templates"
 TOOLS = {
@@ -31,11 +32,11 @@ TOOLS = {
 
 
 def makefile_text(project_name: str, config: ProjectConfig) -> str:
-    """The Makefile of a project: `csim` with g++ alone, the other targets with the vendor's tools.
+    """The Makefile of a project: `csim` and `csim-bounded` with g++ alone, the others with the vendor's tools.
 
     Args:
         project_name: Name of the project and of its top function.
-        config: How the project is written.
+        config: How the project is written, resolved.
 
     Returns:
         The text.
@@ -45,7 +46,10 @@ def makefile_text(project_name: str, config: ProjectConfig) -> str:
         "backend": config.backend,
         "part": config.part or PARTS[config.backend],
         "clock_period": f"{config.clock_period:g}",
+        "io_type": config.io_type,
     }
+    streams = config.io_type == "io_stream" and config.backend in BOUNDED_BACKENDS
+    bounded = _filled("Makefile.bounded.in" if streams else "Makefile.nobounded.in", names)
     if config.backend == "Quartus":
         vendor = _filled("Makefile.quartus.in", names) + _filled("Makefile.nokernel.in", names)
         names |= {
@@ -60,7 +64,7 @@ def makefile_text(project_name: str, config: ProjectConfig) -> str:
             "includes": "-Ifirmware/ap_types" + (" -Ikernel" if config.backend == "Vitis" else ""),
             "products": f"{project_name}_prj",
         }
-    return _filled("Makefile.in", names | {"vendor": vendor.rstrip("\n") + "\n"})
+    return _filled("Makefile.in", names | {"bounded": bounded, "vendor": vendor.rstrip("\n") + "\n"})
 
 
 def write_vendor_files(

@@ -50,7 +50,8 @@ def write_project(
     """Write the hls4ml project of a network, whole or not at all.
 
     The weights are compiled in, so that the folder may be moved. Besides hls4ml's files it holds `typed_graph/`,
-    a plain C entry for many rows per call, a self-checking test bench and a Makefile (csim, csynth, cosim, export).
+    a plain C entry for many rows per call, a self-checking test bench and a Makefile (csim, csim-bounded, csynth, cosim, export,
+    impl, kernel).
 
     Args:
         graph: The network.

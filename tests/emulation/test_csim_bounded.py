@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 import resource
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from hitfabric.core import DeadlockError, GraphError
 from hitfabric.emulation import compare_executors, make_executor
 from hitfabric.emulation.csim import CSimExecutor
-from hitfabric.hls_projects import HlsProject, ProjectConfig, write_project
+from hitfabric.hls_projects import HlsProject, ProjectConfig, write_project, write_vectors
 from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
 from support.hand_graph import hand_graph
 from support.random_graphs import Vectors, random_inputs
@@ -133,6 +135,19 @@ def test_the_plain_simulation_does_not_notice(shallow: HlsProject) -> None:
     for batch in batches(shallow.graph):
         expected, found = golden.run_integers(batch), plain.run_integers(batch)
         assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
+def test_the_test_bench_tells_a_deadlock(shallow: HlsProject) -> None:
+    golden = make_executor("golden", shallow.graph)
+    write_vectors(shallow, [(batch, golden.run(batch)) for batch in batches(shallow.graph)])
+    command = ["make", "-C", str(shallow.directory), "csim-bounded"]
+    stopped = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert stopped.returncode != 0
+    assert re.search(
+        r"hitfabric_interaction: deadlock: .*clone_nodes_in waits for residual to read \w+, full at depth 5;",
+        stopped.stderr,
+    )
+    assert "terminate" not in stopped.stderr
 
 
 def test_usage_needs_bounded_streams(project: HlsProject) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -21,8 +22,8 @@ CONFIGS = [
 ]
 
 
-def make(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["make", "-C", str(directory), "csim", *arguments]
+def make(directory: Path, *arguments: str, target: str = "csim") -> subprocess.CompletedProcess[str]:
+    command = ["make", "-C", str(directory), target, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -60,6 +61,30 @@ def test_a_copy_compiles_and_passes_by_itself(moved: Path, tmp_path: Path) -> No
     assert finished.returncode == 0, finished.stderr
     assert "0 mismatches" in finished.stdout
     assert not (copy / "build").exists()  # it may be a folder that nobody may write to
+
+
+def test_a_changed_header_is_compiled(moved: Path) -> None:
+    """Who edits the firmware by hand does not get the result of what it was before."""
+    for pattern in ("parameters.h", "nnet_utils/nnet_edge.h", "weights/w*.h"):
+        path = next((moved / "firmware").glob(pattern))
+        before = path.stat()
+        assert make(moved, "-q", target="build/csim").returncode == 0, "up to date"
+        os.utime(path)
+        try:
+            assert make(moved, "-q", target="build/csim").returncode == 1, path
+        finally:
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_streams_of_their_depth(moved: Path) -> None:
+    config = HlsProject.load(moved).config
+    finished = make(moved, target="csim-bounded")
+    if config.design == "dataflow" and config.backend != "Quartus":
+        assert finished.returncode == 0, finished.stderr
+        assert "0 mismatches" in finished.stdout
+    else:
+        assert finished.returncode != 0
+        assert f"this project is {config.io_type} for {config.backend}; write the project again" in finished.stderr
 
 
 def _edit(name: str, change: Callable[[str], str]) -> Callable[[Path], None]:
