@@ -32,8 +32,7 @@ def print_ladder(result: ValidateResult) -> None:
     print_table("coverage of formats", *_coverage(result))
     if result.mutations:
         print_table("planted faults: caught of tried", *_faults(result))
-        share = f"{100 * result.caught / result.tried:.0f} %" if result.tried else "none planted"
-        typer.echo(f"planted faults caught: {result.caught} of {result.tried} ({share})")
+        typer.echo(f"planted faults caught: {result.caught} of {result.tried} ({_share(result)})")
     typer.echo(f"compared on {result.sample}")
     for line in warnings(result):
         typer.echo(f"warning: {line}")
@@ -64,6 +63,13 @@ def print_demo(result: DemoResult) -> None:
     figures["seconds"] = ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in summary.seconds.items())
     print_pairs("summary", figures)
     typer.echo(f"report: {result.page}")
+
+
+def _share(result: ValidateResult) -> str:
+    """The share of planted faults caught; 100 % only where it is all of them."""
+    if not result.tried:
+        return "none planted"
+    return "100 %" if result.caught == result.tried else f"{1000 * result.caught // result.tried / 10:.1f} %"
 
 
 def _coverage(result: ValidateResult) -> tuple[list[str], list[list[object]]]:

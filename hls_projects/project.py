@@ -57,8 +57,8 @@ class ProjectConfig(StrictModel):
     backend: Backend = "Vitis"
     design: Design | None = None
     io_type: IoType | None = None
-    part: str | None = None
-    clock_period: float = Field(default=5.0, gt=0)
+    part: str | None = Field(default=None, pattern=r"^[\w.+-]+$")  # it stands in Tcl and make
+    clock_period: float = Field(default=5.0, gt=0, allow_inf_nan=False)
     reuse_factor: int = Field(default=1, ge=1)
     parallelism: int = Field(default=1, ge=1, le=MAXIMAL_PARALLELISM)
     strategy: Literal["Latency", "Resource"] = "Latency"

@@ -50,8 +50,8 @@ def write_project(
     """Write the hls4ml project of a network, whole or not at all.
 
     The weights are compiled in, so that the folder may be moved. Besides hls4ml's files it holds `typed_graph/`,
-    a plain C entry for many rows per call, a self-checking test bench and a Makefile (csim, csim-bounded, csynth, cosim, export,
-    impl, kernel).
+    a plain C entry for many rows per call, a self-checking test bench and a Makefile, whose targets docs/vendor.md
+    lists.
 
     Args:
         graph: The network.

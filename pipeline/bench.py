@@ -98,8 +98,7 @@ class Bench:
         if kind == "csim":
             if network.project is not None:
                 options["project"] = network.project
-            if self.config.bounded and _design(network, graph) == "dataflow":
-                options["bounded"] = True
+            options["bounded"] = self._bounded(network, graph)
         return make_executor(kind, graph, **options)
 
     def mutant(self, mutation: Mutation, kind: str, *, network: str, directory: Path) -> Comparable:
@@ -111,16 +110,22 @@ class Bench:
         if kind == "native":
             return make_executor(kind, mutation.graph, threads=self.config.threads)
         project = self.config.networks[network].project
+        bounded = self._bounded(self.config.networks[network], mutation.graph)
         return make_executor(
             kind,
             mutation.graph,
             directory=directory,
             config=None if project is None else HlsProject.load(project).config,
             accumulator_widths=mutation.accumulator_widths or None,
+            bounded=bounded,
         )
 
+    def _bounded(self, network: Network, graph: TypedGraph) -> bool:
+        return self.config.bounded and design_of(network, graph) == "dataflow"
 
-def _design(network: Network, graph: TypedGraph) -> str | None:
+
+def design_of(network: Network, graph: TypedGraph) -> str | None:
+    """Design of a network's project, or the one it gets by default."""
     config = ProjectConfig() if network.project is None else HlsProject.load(network.project).config
     return config.resolved(graph).design
 

@@ -15,6 +15,7 @@ from ..hls_projects import HlsProject, ProjectConfig, compile_csim, write_projec
 from ..quantization import TypedGraph
 from ..reports.records import Projects
 from .extras import require_extra
+from .idle_settings import check_sources
 from .layout import PROJECTS, SECTOR_NETWORK, Model, find_model
 from .project_vectors import real_vectors, write_test_vectors
 from .resources import PROJECTS_FILE, describe_project
@@ -85,7 +86,7 @@ def build(config: BuildConfig) -> BuildResult:
 
     Raises:
         ToolError: The extra `build` is not installed, or the compiler is missing or fails.
-        ConfigError: A network is unknown, or its configuration is not one for it.
+        ConfigError: A network is unknown, its configuration is not one for it, or no network takes the vectors.
         DataError: There is no model, or there are too few events or graphs.
         GraphError: hls4ml cannot hold a network.
     """
@@ -96,6 +97,8 @@ def build(config: BuildConfig) -> BuildResult:
     graphs = load_networks(model)
     configs = network_configs(config, graphs)
     chosen = {name: graphs[name] for name in configs}
+    feeds = ["sector" if name == SECTOR_NETWORK else name for name in chosen]
+    check_sources(feeds, events=config.events, graphs=config.graphs)
     wanted = Wanted(hits=config.hits, edges=config.edges, graphs=config.graph_count)
     real = real_vectors(model, chosen, wanted, events=config.events, graphs=config.graphs, seed=config.seed)
     projects: dict[str, HlsProject] = {}

@@ -140,4 +140,6 @@ class Comparison:
             )
         if taken.sectors and self.config.graphs is not None:
             parts.append(f"{taken.sectors} sector graphs of {self.config.graphs.name}")
+        if self.config.bounded:
+            parts.append("the C simulation with bounded streams")
         return ", ".join(parts)

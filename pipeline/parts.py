@@ -61,7 +61,9 @@ class Parts:
         else:
             shutil.rmtree(self.scratch, ignore_errors=True)
             if not self._path.stat().st_size:
-                shutil.rmtree(self._folder)  # nothing was finished
+                self._path.unlink()  # nothing was finished
+            if not list(self._folder.glob("*.jsonl")):  # nor by a run with other settings
+                shutil.rmtree(self._folder)
         self._lock.close()
 
     def add(self, item: str, record: dict[str, Any]) -> None:

@@ -17,11 +17,14 @@ from ..quantization import TypedGraph
 
 SOURCE = Path(__file__).resolve().parents[1]
 ROOMS = ("quantization", "hls_projects", "emulation", "fpga_backend", "pipeline")
+SUFFIXES = {".py", ".h", ".in"}
 # What changes how a result is found, not the result.
 INDIFFERENT = {"out", "jobs", "resume"}
 
 
-def run_key(config: BaseModel, graphs: Mapping[str, TypedGraph], executors: Sequence[str]) -> str:
+def run_key(
+    config: BaseModel, graphs: Mapping[str, TypedGraph], executors: Sequence[str], *, files: Sequence[Path] = ()
+) -> str:
     """Hash of the networks, the settings, the versions installed and the code.
 
     The vectors are not in it: each finished batch carries the hash of its own.
@@ -30,6 +33,7 @@ def run_key(config: BaseModel, graphs: Mapping[str, TypedGraph], executors: Sequ
         config: Settings.
         graphs: Networks by name.
         executors: Executors, the reference first.
+        files: Files that executors are made from besides: manifests of projects, checkpoints.
 
     Returns:
         16 hexadecimal digits.
@@ -39,7 +43,13 @@ def run_key(config: BaseModel, graphs: Mapping[str, TypedGraph], executors: Sequ
         "config": config.model_dump(mode="json", exclude=INDIFFERENT),
         "executors": list(executors),
         "versions": versions(),
-        "code": [content_hash(path) for room in ROOMS for path in sorted((SOURCE / room).rglob("*.[ph]*"))],
+        "code": [
+            content_hash(path)
+            for room in ROOMS
+            for path in sorted((SOURCE / room).rglob("*"))
+            if path.suffix in SUFFIXES
+        ],
+        "files": [content_hash(path) for path in files],
     }
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
 

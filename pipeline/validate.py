@@ -12,10 +12,12 @@ from pydantic import Field, NonNegativeInt
 
 from ..core import ConfigError, DataError, StrictModel, find_tool
 from ..emulation import EXECUTORS, GraphCoverage, Ladder, MutationResult
+from ..hls_projects.project import MANIFEST
 from ..quantization import TypedGraph
-from .bench import Bench, BenchConfig
+from .bench import Bench, BenchConfig, design_of
 from .comparison import COMPILED, Comparison
 from .extras import require_extra
+from .idle_settings import check_needed, check_sources
 from .mutate import Faults, Mutant, mutate_networks
 from .networks import Network, select_networks
 from .parts import Parts
@@ -117,9 +119,13 @@ class ValidateResult:
 
     @property
     def passed(self) -> bool:
-        """No mismatch, and every planted fault caught; where faults were asked for, at least one was planted."""
-        planted = self.tried > 0 or not self.mutations
-        return self.ladder.first_divergence is None and self.caught == self.tried and planted
+        """Every node compared without a mismatch, every planted fault caught, and none of the networks without a fault.
+
+        The last where faults were asked for.
+        """
+        compared = all(rung.compared for rung in self.ladder.rungs)
+        planted = all(self.mutations.values())
+        return compared and self.ladder.first_divergence is None and self.caught == self.tried and planted
 
 
 def validate(config: ValidateConfig) -> ValidateResult:
@@ -136,18 +142,20 @@ def validate(config: ValidateConfig) -> ValidateResult:
 
     Raises:
         ToolError: An extra or the compiler is missing, or a worker process died twice of the same work.
-        ConfigError: No such network or executor.
+        ConfigError: No such network or executor, or a setting would have no effect.
         DataError: There is no model, or the events are malformed or too few.
         GraphError: A network or project is malformed, or a bounded stream deadlocks.
         ContractError: A checkpoint is not the network the graph was traced from.
     """
     start = time.monotonic()
-    with_csim = config.executors is None or "csim" in config.executors
-    projects = config.projects if with_csim else None
-    selection = select_networks(config.networks, model=config.model, projects=projects)
+    _check_settings(config)
+    selection = select_networks(config.networks, model=config.model, projects=config.projects)
+    check_sources([network.feed for network in selection.networks], events=config.events, graphs=config.graphs)
     executors = choose_executors(config.executors, selection.networks)
     graphs = {network.name: TypedGraph.load(network.graph) for network in selection.networks}
-    key = run_key(config, graphs, executors)
+    streams = any(design_of(network, graphs[network.name]) == "dataflow" for network in selection.networks)
+    check_needed("bounded", given=config.bounded, needs="a network in the dataflow design", there=streams)
+    key = run_key(config, graphs, executors, files=_made_from(selection.networks, executors))
     jobs = config.jobs or len(os.sched_getaffinity(0))
     with Parts(config.out, key=key, resume=config.resume) as parts:
         bench = BenchConfig(
@@ -187,6 +195,28 @@ def validate(config: ValidateConfig) -> ValidateResult:
     return result
 
 
+def _check_settings(config: ValidateConfig) -> None:
+    """Refuse settings that would have no effect."""
+    events = config.events is not None
+    with_csim = config.executors is None or "csim" in config.executors
+    check_needed("projects", given=config.projects, needs="the executor csim", there=with_csim)
+    check_needed("bounded", given=config.bounded, needs="the executor csim", there=with_csim)
+    check_needed("everything", given=config.everything, needs="events or graphs", there=events or config.graphs)
+    check_needed("event_names", given=config.event_names, needs="events", there=events)
+    check_needed("mutate_executors", given=config.mutate_executors, needs="mutate", there=config.mutate)
+
+
+def _made_from(networks: Sequence[Network], executors: Sequence[str]) -> list[Path]:
+    """Files besides the typed graphs that decide what the executors compute."""
+    files: list[Path] = []
+    for network in networks:
+        if "csim" in executors and network.project is not None:
+            files.append(network.project / MANIFEST)  # it holds the hash of every source
+        if BREVITAS in executors and network.checkpoint is not None:
+            files.append(network.checkpoint)
+    return files
+
+
 def choose_executors(wanted: Sequence[str] | None, networks: Sequence[Network]) -> tuple[str, ...]:
     """Executors to run, the reference first.
 
@@ -224,7 +254,7 @@ def choose_executors(wanted: Sequence[str] | None, networks: Sequence[Network]) 
 
 
 def divergences(result: ValidateResult) -> Iterator[str]:
-    """One line per network and executor that differs: first diverging node, index, both integers."""
+    """One line per network and executor that differs, and one for whatever else keeps a validation from passing."""
     seen = set()
     for rung in result.ladder.rungs:
         if rung.first is None or (rung.network, rung.executor) in seen:
@@ -235,9 +265,12 @@ def divergences(result: ValidateResult) -> Iterator[str]:
             f"{rung.network}: {rung.executor} first differs at node {rung.node}, batch {first.batch}, "
             f"index {list(first.index)}: {result.reference} {first.expected}, {rung.executor} {first.found}"
         )
-    if result.mutations and not result.tried:
-        yield "the vectors can show no fault: nothing was planted, so that nothing is proven"
+    for rung in result.ladder.rungs:
+        if not rung.compared:
+            yield f"{rung.network}: nothing was compared with {rung.executor} at node {rung.node}"
     for network, results in result.mutations.items():
+        if not results:
+            yield f"{network}: the vectors can show no fault: nothing was planted, so that nothing is proven"
         for item in results:
             if not item.caught:
                 yield f"{network}: {item.executor} did not notice the planted fault: {item.what}"

@@ -17,10 +17,10 @@ FORBIDDEN = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def write_junit(path: Path, *, ladder: Ladder, mutations: Mutations | None) -> None:
     """Write the XML, whole or not at all.
 
-    One suite per network and executor with one case per node; a mismatch is a failure with the first divergence, a node
-    that was not compared is skipped. One suite per network for coverage: a case that the ranges allow and no vector
+    One suite per network and executor with one case per node; a mismatch is a failure with the first divergence, and a
+    node that was not compared fails too. One suite per network for coverage: a case that the ranges allow and no vector
     met is in `system-out`, since it is no failure. One suite per network and executor for planted faults, a fault that
-    was not caught being the failure.
+    was not caught being the failure; a network in which none could be planted fails too.
 
     Args:
         path: File to write.
@@ -40,9 +40,12 @@ def write_junit(path: Path, *, ladder: Ladder, mutations: Mutations | None) -> N
         for executor in dict.fromkeys(fault.executor for fault in faults):
             name = f"{network}.{executor}.mutations"
             _suite(root, name, (_fault_case(fault, name) for fault in faults if fault.executor == executor))
-    for total in ("tests", "failures", "skipped"):
+        if not faults:
+            _suite(root, f"{network}.mutations", [_nothing_planted(f"{network}.mutations")])
+    for total in ("tests", "failures"):
         root.set(total, str(sum(int(suite.get(total, "0")) for suite in root)))
-    root.set("errors", "0")
+    for total in ("errors", "skipped"):
+        root.set(total, "0")
     root.set("time", f"{ladder.seconds or 0.0:.3f}")
     with atomic_file(path) as temporary:
         ElementTree.indent(root)
@@ -52,10 +55,10 @@ def write_junit(path: Path, *, ladder: Ladder, mutations: Mutations | None) -> N
 def _suite(root: ElementTree.Element, name: str, cases: Iterable[ElementTree.Element]) -> None:
     suite = ElementTree.SubElement(root, "testsuite", name=_text(name))
     suite.extend(cases)
-    for total, tag in (("failures", "failure"), ("skipped", "skipped")):
-        suite.set(total, str(sum(case.find(tag) is not None for case in suite)))
     suite.set("tests", str(len(suite)))
+    suite.set("failures", str(sum(case.find("failure") is not None for case in suite)))
     suite.set("errors", "0")
+    suite.set("skipped", "0")
     suite.set("time", "0.000")  # batches go through every executor together: no suite has a time of its own
 
 
@@ -74,7 +77,7 @@ def _node_case(row: LadderRow, suite: str, reference: str) -> ElementTree.Elemen
         )
         ElementTree.SubElement(case, "failure", message=_text(message), type="mismatch").text = _text(message)
     elif not row.compared:
-        ElementTree.SubElement(case, "skipped", message="nothing was compared")
+        ElementTree.SubElement(case, "failure", message="nothing was compared", type="nothing compared")
     else:
         ElementTree.SubElement(case, "system-out").text = f"{row.compared} integers equal"
     return case
@@ -107,6 +110,13 @@ def phrase(case: str) -> str:
         "above half": "leaves a remainder above one half",
     }
     return phrases.get(case, case)
+
+
+def _nothing_planted(suite: str) -> ElementTree.Element:
+    case = _case("faults are planted", suite)
+    message = "the vectors can show no fault: nothing was planted, so that nothing is proven"
+    ElementTree.SubElement(case, "failure", message=message, type="nothing planted").text = message
+    return case
 
 
 def _text(text: str) -> str:

@@ -78,6 +78,8 @@ def test_only_some_networks() -> None:
         ),
         ({"networks": {"filter": 4}}, "networks.filter"),
         ({"project": {"backend": "Catapult"}}, "project.backend"),
+        ({"project": {"clock_period": float("inf")}}, "project.clock_period"),
+        ({"project": {"part": "xc; rm"}}, "project.part"),
         ({"hits": 0}, "hits"),
     ],
 )
@@ -117,6 +119,14 @@ def test_expected_outputs_are_exact_beyond_the_24_bits_of_a_float32(tmp_path: Pa
     inputs, outputs = (np.loadtxt(project.directory / "tb_data" / f"{name}.txt") for name in "xy")
     expected = GoldenExecutor(project.graph).run_integers({"x": inputs.astype(np.float32)})["y"]
     assert np.array_equal(outputs * 2.0**form.fraction, expected)
+
+
+@pytest.mark.parametrize(("source", "only"), [("events", "sector_interaction_network"), ("graphs", "filter")])
+def test_vectors_that_no_network_takes(source: str, only: str, tmp_path: Path) -> None:
+    config = BuildConfig(out=tmp_path / "out", only=(only,), compile=False, **{source: tmp_path})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="no network chosen takes"):
+        build(config)
+    assert not (tmp_path / "out").exists()
 
 
 def test_too_few_events(tiny: Tiny, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -222,8 +223,9 @@ def test_only_what_changes_the_result_changes_the_key(lively: Path, tmp_path: Pa
         run_key(settings(lively, tmp_path, random_batches=1), graphs, ("golden", "native")),
         run_key(config, graphs, ("native", "golden")),
         run_key(config, {"lively": hand_graph()}, ("golden", "native")),
+        run_key(config, graphs, ("golden", "native"), files=[lively / "graph.json"]),
     ]
-    assert len({key, *others}) == 5
+    assert len({key, *others}) == 6
 
 
 @pytest.mark.parametrize(
@@ -244,6 +246,44 @@ def test_unknown_names(lively: Path, tmp_path: Path, values: dict[str, Any], nam
     with pytest.raises(ConfigError, match=named):
         validate(settings(lively, tmp_path / "out", **values))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"events": Path("/nowhere")}, "no network chosen takes events, so that none of /nowhere would be used"),
+        ({"graphs": Path("/nowhere")}, "no network chosen takes sector graphs"),
+        ({"networks": ("sector-in-8",), "events": Path("/nowhere")}, "no network chosen takes events"),
+        ({"bounded": True}, "bounded needs the executor csim"),
+        ({"networks": ("filter",), "bounded": True, "executors": ("golden", "csim")}, "bounded needs a network in the"),
+        ({"projects": Path("/nowhere")}, "projects needs the executor csim"),
+        ({"everything": True}, "everything needs events or graphs"),
+        ({"event_names": ("event000000001",)}, "event_names needs events"),
+        (
+            {"mutate_executors": ("golden",)},
+            "mutate_executors needs mutate, .*leave mutate_executors out, or add mutate",
+        ),
+    ],
+)
+def test_settings_without_effect(lively: Path, tmp_path: Path, values: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        validate(settings(lively, tmp_path / "out", **values))
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_not_compared_or_planted_does_not_pass(lively: Path, tmp_path: Path) -> None:
+    result = validate(settings(lively, tmp_path, mutate=True, mutate_executors=("golden",)))
+    assert result.passed
+    bare = replace(result, mutations={**result.mutations, "other": []})
+    assert not bare.passed
+    assert list(divergences(bare)) == [
+        "other: the vectors can show no fault: nothing was planted, so that nothing is proven"
+    ]
+    result.ladder.rungs[2].compared = 0
+    assert not result.passed
+    assert list(divergences(result)) == [
+        f"lively: nothing was compared with native at node {result.ladder.rungs[2].node}"
+    ]
 
 
 def test_brevitas_needs_checkpoints(lively: Path, tmp_path: Path) -> None:

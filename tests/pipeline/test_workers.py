@@ -118,6 +118,13 @@ def test_nothing_finished_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_with_other_settings_that_fails_at_once_takes_nothing_away(tmp_path: Path) -> None:
+    interrupted(tmp_path)
+    interrupted(tmp_path, key="mistyped", items=0)
+    with Parts(tmp_path, key="key", resume=True) as parts:
+        assert set(parts.found) == {"item0", "item1", "item2"}
+
+
 def test_two_runs_into_one_directory_are_refused(tmp_path: Path) -> None:
     with Parts(tmp_path, key="key", resume=True), pytest.raises(DataError, match="another process is validating into"):
         Parts(tmp_path, key="key", resume=True)

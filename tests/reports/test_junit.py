@@ -59,12 +59,21 @@ def test_a_mismatch_is_a_failure_with_the_first_divergence(tmp_path: Path, make_
     assert (case.get("classname"), case.get("name")) == ("filter.csim", "relu_0")
 
 
-def test_nothing_compared_is_skipped(tmp_path: Path, make_ladder: Callable[..., Ladder]) -> None:
+def test_nothing_compared_is_a_failure(tmp_path: Path, make_ladder: Callable[..., Ladder]) -> None:
     ladder = make_ladder()
     rows = tuple(row.model_copy(update={"compared": 0}) for row in ladder.rows)
     write_junit(tmp_path / "junit.xml", ladder=ladder.model_copy(update={"rows": rows}), mutations=None)
     root = parse(tmp_path / "junit.xml")
-    assert len(list(root.iter("skipped"))) == len(rows)
+    assert len(list(root.iter("failure"))) == len(rows)
+
+
+def test_nothing_planted_is_a_failure(tmp_path: Path, make_ladder: Callable[..., Ladder]) -> None:
+    fault = Mutation(kind="rounding", what="relu_0 rounds up", executor="csim", caught=True, node="relu_0")
+    write_junit(
+        tmp_path / "junit.xml", ladder=make_ladder(), mutations=Mutations({"filter": (fault,), "embedding": ()})
+    )
+    (failure,) = parse(tmp_path / "junit.xml").iter("failure")
+    assert "nothing was planted" in failure.get("message", "")
 
 
 def test_faults_and_coverage_have_suites(tmp_path: Path, make_ladder: Callable[..., Ladder]) -> None:
