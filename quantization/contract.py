@@ -19,7 +19,8 @@ from torch.nn.utils import prune
 from ..core import ContractError
 from .fixed_point import FixedPoint, Overflow, Rounding
 from .modules import EdgeAggregate, EdgeGather
-from .refusals import module_remedy
+from .probes import check_quantizes
+from .refusals import PRESETS_REMEDY, module_remedy
 
 ROUNDINGS: dict[str, Rounding] = {"FLOOR": "TRN", "ROUND": "RND_CONV"}
 PASS_THROUGH = (nn.modules.dropout._DropoutNd, nn.Identity)
@@ -27,12 +28,13 @@ PASS_THROUGH = (nn.modules.dropout._DropoutNd, nn.Identity)
 
 QUANTIZED = (qnn.QuantLinear, qnn.QuantReLU, qnn.QuantIdentity)
 LEAVES = (*QUANTIZED, EdgeGather, EdgeAggregate)
-"""Modules with a node of their own; subclasses are taken as long as they keep `forward`."""
+"""Modules with a node of their own; subclasses are taken as long as they keep what they compute."""
+
+COMPUTING = ("forward", "forward_impl", "inner_forward_impl", "quant_bias", "unpack_input", "pack_output")
+"""Methods of Brevitas' layers through which a subclass could compute something else."""
 
 PROVEN_BITS = 16
 """Widths that the property tests cover."""
-
-PRESETS_REMEDY = "use the presets in hitfabric.quantization.presets"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,7 @@ def module_errors(name: str, module: nn.Module) -> Iterator[ContractError]:
     if isinstance(module, qnn.QuantLinear):
         checks = (_check_kind, weight_of, bias_of)
     elif isinstance(module, qnn.QuantReLU | qnn.QuantIdentity):
-        checks = (_check_kind, activation_format)
+        checks = (_check_kind, _check_activation)
     for check in checks:
         try:
             check(name, layer)
@@ -60,17 +62,41 @@ def module_errors(name: str, module: nn.Module) -> Iterator[ContractError]:
 
 def _check_kind(name: str, module: nn.Module) -> None:
     if isinstance(module, LEAVES):
-        base = next(kind for kind in LEAVES if isinstance(module, kind))
-        if type(module).forward is not base.forward:
-            raise ContractError(
-                f"module {name} overrides the forward of {base.__name__}", remedy=f"use {base.__name__} itself"
-            )
+        _check_computation(name, module)
         if isinstance(module, QUANTIZED):
             _check_no_other_quantizer(name, module)
     elif not isinstance(module, (nn.Sequential, nn.ModuleList, *PASS_THROUGH)):
         raise ContractError(
             f"module {name} is {type(module).__name__}, which firmware has no node for", remedy=module_remedy(module)
         )
+
+
+def _check_computation(name: str, module: nn.Module) -> None:
+    """Nothing between the module and its users but what its class computes."""
+    base = next(kind for kind in LEAVES if isinstance(module, kind))
+    for method in COMPUTING:
+        overridden = getattr(type(module), method, None) is not getattr(base, method, None)
+        if overridden or method in vars(module):
+            raise ContractError(
+                f"module {name} overrides the {method} of {base.__name__}", remedy=f"use {base.__name__} itself"
+            )
+    check_no_hooks(f"module {name}", module)
+
+
+def check_no_hooks(what: str, module: nn.Module) -> None:
+    """Hooks of the forward pass may change what goes in or comes out, and torch.fx does not see them.
+
+    Raises:
+        ContractError: The module has one that is not a pruning mask.
+
+    """
+    for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
+        if not isinstance(hook, prune.BasePruningMethod):
+            kind = getattr(hook, "__name__", type(hook).__name__)
+            raise ContractError(
+                f"{what} has the forward hook {kind}",
+                remedy="remove it before (handle.remove(), or torch.nn.utils.remove_weight_norm)",
+            )
 
 
 def _check_no_other_quantizer(name: str, module: nn.Module) -> None:
@@ -93,6 +119,8 @@ def activation_format(name: str, module: qnn.QuantReLU | qnn.QuantIdentity) -> F
     quantizer: Any = module.act_quant
     if not getattr(quantizer, "is_quant_enabled", False):
         raise ContractError(f"module {name} does not quantize", remedy=PRESETS_REMEDY)
+    if not hasattr(quantizer, "bit_width"):
+        raise ContractError(f"module {name} quantizes to floating point", remedy=PRESETS_REMEDY)
     _check_calibrated(name, quantizer)
     scales = quantizer.scale()
     if scales is None:
@@ -112,23 +140,34 @@ def activation_format(name: str, module: qnn.QuantReLU | qnn.QuantIdentity) -> F
         raise ContractError(f"module {name} rounds by {rounding}", remedy="use FLOOR or ROUND")
     overflow: Overflow = "SAT_SYM" if narrow else "SAT"
     width = whole_bits(name, quantizer.bit_width())
+    if narrow and width < 2:
+        raise ContractError(f"module {name} is binary: -1 and 1", remedy="use 2 bits or more")
     integer = width - _fraction(name, scales)
     return FixedPoint(signed=signed, width=width, integer=integer, rounding=ROUNDINGS[rounding], overflow=overflow)
+
+
+def _check_activation(name: str, module: qnn.QuantReLU | qnn.QuantIdentity) -> None:
+    check_quantizes(name, module.act_quant, activation_format(name, module))
 
 
 def weight_of(name: str, module: qnn.QuantLinear) -> QuantizedArray:
     """Integer weights [out, in] of a QuantLinear, on the finest grid of its channels.
 
     Raises:
-        ContractError: The weights are not quantized, not on a power-of-two grid, or have a zero-point.
+        ContractError: The weights are not quantized, not on a power-of-two grid, have a zero-point, or depend on the
+            input.
 
     """
     quantizer: Any = module.weight_quant
     if not getattr(quantizer, "is_quant_enabled", False):
         raise ContractError(f"module {name} has float weights", remedy=PRESETS_REMEDY)
+    if getattr(quantizer, "requires_quant_input", False):
+        raise ContractError(f"module {name} has weights quantized by its input", remedy=PRESETS_REMEDY)
     apply_pruning_masks(module)
     with torch.no_grad():
         quantized: Any = module.quant_weight()
+    if not hasattr(quantized, "bit_width"):
+        raise ContractError(f"module {name} quantizes its weights to floating point", remedy=PRESETS_REMEDY)
     if float(quantized.zero_point.abs().max()) != 0:
         raise ContractError(f"module {name} has weights with a zero-point", remedy="use a symmetric weight quantizer")
     whole_bits(name, quantized.bit_width)

@@ -125,7 +125,7 @@ def _trailing_zeros(value: int) -> int:
 
 def _wide_modules(model: nn.Module) -> Iterator[LintWarning]:
     for name, module in model.named_modules():
-        if isinstance(module, QUANTIZED):
+        if isinstance(module, QUANTIZED) and not any(module_errors(name, module)):
             for what, bits in _widths(module):
                 if bits > PROVEN_BITS:
                     yield LintWarning(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import brevitas.nn as qnn
 from torch import nn
 
+PRESETS_REMEDY = "use the presets in hitfabric.quantization.presets"
 SUPPORTED = "use QuantLinear, QuantReLU, QuantIdentity, EdgeGather, EdgeAggregate, torch.cat(dim=-1) and +"
 LOGITS = "return logits and put the threshold in logit space"
 FOLD = "fold it with hitfabric.quantization.folding.fold_batch_norm before quantization-aware training"

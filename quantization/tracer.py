@@ -12,7 +12,7 @@ from torch import nn
 
 from ..core import ContractError, HitfabricError
 from .builder import GraphBuilder, Maxima
-from .contract import LEAVES, QUANTIZED
+from .contract import LEAVES, QUANTIZED, check_no_hooks
 from .graph import TypedGraph
 from .in_place import Proxy, unsafe_in_place
 from .nodes import Dimension
@@ -99,6 +99,7 @@ def walk_model(
 
     """
     check_quantized(model)
+    check_no_hooks(type(model).__name__, model)
     module = torch.fx.GraphModule(model, fx_trace(model))
     in_place = [  # before the elimination, which takes what is changed in place and not read for dead
         Violation(module=place(node), rule=f"{describe(node)} {rule}", remedy=remedy)

@@ -33,6 +33,7 @@ TORCH_IN_QUANTIZATION = {
     "walk",
     "in_place",
     "contract",
+    "probes",
     "refusals",
     "linter",
     "folding",
