@@ -170,7 +170,8 @@ def pieces_within(sample: GraphSample, maxima: Maxima, *, wanted: int) -> list[G
             part.sample for part in phi_sectors(sample, sectors, eta_sectors=eta_sectors).parts
         ]
         fitting = [part for part in parts if 0 < len(part.edges) <= maxima.edges and len(part.nodes) <= maxima.nodes]
-        if len(fitting) >= min(wanted, sectors * eta_sectors):
+        # More sectors than nodes leave pieces of one node, which have no edges.
+        if len(fitting) >= min(wanted, sectors * eta_sectors) or sectors * eta_sectors >= len(sample.nodes):
             break
     return fitting
 
