@@ -34,7 +34,7 @@ class HalfUpRounding(nn.Module):
 class HalfUp(Int8ActPerTensorFixedPoint):
     """Its attributes still say ROUND."""
 
-    float_to_int_impl: Any = HalfUpRounding
+    float_to_int_impl = HalfUpRounding  # pyright: ignore[reportAssignmentType] - injectors take any value
     collect_stats_steps = 5
 
 
@@ -49,7 +49,7 @@ class Binary(SignedBinaryActPerTensorConst):
     """-1 and 1, where a format of one signed bit has -1 and 0."""
 
     narrow_range = False
-    scaling_init: Any = 0.5
+    scaling_init = 0.5  # pyright: ignore[reportAssignmentType] - injectors take any value
 
 
 class Doubled(qnn.QuantLinear):
