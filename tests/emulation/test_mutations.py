@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +21,10 @@ from hitfabric.emulation import (
     try_mutation,
     try_mutations,
 )
+from hitfabric.emulation.csim import CSimExecutor
 from hitfabric.emulation.golden import GoldenExecutor
 from hitfabric.emulation.mutations import KINDS, MutatedExecutor, Mutation, choose_mutations, golden_mutant
+from hitfabric.hls_projects import ProjectConfig
 from hitfabric.quantization import Dense, EdgeAggregate, FixedPoint, GraphBuilder, Input, Maxima, Requantize, TypedGraph
 from support.hand_graph import hand_graph
 from support.lively import lively_network
@@ -154,3 +158,25 @@ def test_mutations_travel_between_processes() -> None:
     for mutation in plan_mutations(graph, [vectors]).mutations:
         copy = pickle.loads(pickle.dumps(mutation))
         assert (copy.what, copy.graph.digest) == (mutation.what, mutation.graph.digest)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [{"parallelism": 2}, {"design": "throughput"}, {"backend": "Quartus"}])
+def test_a_narrow_sum_over_edges_is_that_of_the_golden_model(config: dict[str, Any], tmp_path: Path) -> None:
+    """In the C simulation the fault is the one planned, not any difference."""
+    graph = hand_graph()
+    vectors = format_vectors(graph)
+    plan = plan_mutations(graph, vectors)
+    (fault,) = (item for item in plan.mutations if (item.kind, item.place) == ("accumulator width", "total"))
+    assert "csim" in fault.executors
+    mutant = CSimExecutor(
+        fault.graph,
+        directory=tmp_path / "project",
+        config=ProjectConfig(**config),
+        accumulator_widths=fault.accumulator_widths,
+    )
+    ladder = compare_executors(golden_mutant(fault), [mutant], vectors)
+    assert ladder.compared > 0
+    assert ladder.first_divergence is None
+    sound = GoldenExecutor(graph)
+    assert try_mutation(fault, reference=sound, mutant=mutant, vectors=vectors[fault.batch]).caught
