@@ -70,7 +70,7 @@ def test_odd_rows(design: str, tmp_path: Path) -> None:
     strategy=st.sampled_from(["Latency", "Resource"]),
     reuse=st.integers(1, 6),
 )
-@settings(max_examples=4, **SLOW_DRAW)
+@settings(max_examples=3, **SLOW_DRAW)
 def test_random_graph_networks_in_lanes(
     graph: TypedGraph, seed: int, lanes: int, strategy: str, reuse: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

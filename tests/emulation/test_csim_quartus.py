@@ -38,17 +38,6 @@ def test_random_networks(io_type: str, graph: TypedGraph, seed: int, tmp_path_fa
     assert_equal(graph, tmp_path_factory.mktemp("random"), seed=seed, backend="Quartus", io_type=io_type)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("io_type", ["io_parallel", "io_stream"])
-@pytest.mark.parametrize("backend", ["Vitis", "Vivado"])
-@given(graph=RICH, seed=st.integers(0, 999))
-@settings(max_examples=2, **SLOW_DRAW)
-def test_random_networks_of_the_other_backends(
-    backend: str, io_type: str, graph: TypedGraph, seed: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    assert_equal(graph, tmp_path_factory.mktemp("random"), seed=seed, backend=backend, io_type=io_type)
-
-
 @pytest.mark.parametrize("design", ["throughput", "dataflow"])
 @pytest.mark.parametrize("network", [odd_rows, lambda: odd_network(SMALL), lambda: hand_graph("max")])
 def test_every_kind_of_node(network: Callable[[], TypedGraph], design: str, tmp_path: Path) -> None:
