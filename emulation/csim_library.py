@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import DeadlockError, GraphError, HitfabricError
+from ..core import DeadlockError, GraphError, HitfabricError, ToolError
 from ..hls_projects import Stream
 
 _POINTERS = ctypes.POINTER(ctypes.c_void_p)
@@ -31,10 +31,18 @@ class CSimLibrary:
 
     Args:
         path: Shared library as `compile_csim` makes it.
+
+    Raises:
+        ToolError: It cannot be loaded.
     """
 
     def __init__(self, path: Path) -> None:
-        library = ctypes.CDLL(str(path))
+        try:
+            library = ctypes.CDLL(str(path))
+        except OSError as error:  # compiled on another kind of machine
+            raise ToolError(
+                f"cannot load {path}: {error}", remedy=f"remove {path.parent}, it is compiled again"
+            ) from error
         self._run = library.hitfabric_csim
         self._run.argtypes = [_POINTERS, _POINTERS, _POINTERS, ctypes.c_int64]
         self._run.restype = ctypes.c_char_p

@@ -43,7 +43,7 @@ def compile_csim(project: HlsProject, *, bounded: bool = False) -> Path:
     flags = [*FLAGS, *(BOUNDED_FLAGS if bounded else [])]
     key = _content_key(hashes, flags)
     library = project.directory / "build" / f"csim-{key}.so"
-    if library.is_file():
+    if _is_whole(library):
         return library
     compiler = find_tool("g++", purpose="compile the C simulation")
     types = TYPES[project.config.backend]
@@ -57,12 +57,31 @@ def compile_csim(project: HlsProject, *, bounded: bool = False) -> Path:
         with atomic_file(library) as temporary:
             command = [str(compiler), *flags, *sources, str(project.directory / ENTRY_FILE), "-o", str(temporary)]
             _run(command, log=library.with_suffix(".log"))
+        with atomic_file(_seal(library)) as temporary:
+            temporary.write_text(_digest(library), encoding="ascii")
     except OSError as error:
         raise ToolError(
             f"cannot write {error.filename or library.parent}: {error.strerror}",
             remedy="copy the project to a folder that may be written to",
         ) from error
     return library
+
+
+def _seal(library: Path) -> Path:
+    """File that holds the hash of a compiled library."""
+    return library.with_suffix(".sha256")
+
+
+def _is_whole(library: Path) -> bool:
+    """Whether a library is there as it was compiled: loading half of one (a copy cut short) is a bus error."""
+    try:
+        return _seal(library).read_text(encoding="ascii") == _digest(library)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _digest(library: Path) -> str:
+    return hashlib.sha256(library.read_bytes()).hexdigest()
 
 
 def _run(command: list[str], *, log: Path) -> None:

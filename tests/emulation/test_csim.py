@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hitfabric.core import DataError, GraphError
+from hitfabric.core import DataError, GraphError, ToolError
 from hitfabric.emulation import compare_executors, extreme_vectors, make_executor
 from hitfabric.emulation.csim import CSimExecutor
+from hitfabric.emulation.csim_library import load_library
 from hitfabric.emulation.mutations import KINDS, Mutation, try_mutations
-from hitfabric.hls_projects import HlsProject, ProjectConfig, cached_project, write_project
+from hitfabric.hls_projects import HlsProject, ProjectConfig, cached_project, compile_csim, write_project
 from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
 from support.hand_graph import hand_graph
 from support.random_graphs import graph_networks, random_inputs, row_networks
@@ -241,6 +242,23 @@ def test_a_damaged_project_in_the_cache_is_written_again(monkeypatch: pytest.Mon
     project = cached_project(hand_graph())
     (project.directory / "firmware" / "defines.h").write_text("// nothing")
     assert HlsProject.load(cached_project(hand_graph()).directory) == project
+
+
+def test_a_library_cut_short_is_compiled_again(tmp_path: Path) -> None:
+    project = write_project(hand_graph(), tmp_path / "project")
+    library = compile_csim(project)
+    whole = library.read_bytes()
+    library.write_bytes(whole[: len(whole) // 2])
+    assert compile_csim(project) == library
+    assert library.read_bytes() == whole
+    compiled = library.stat().st_mtime_ns
+    assert compile_csim(project).stat().st_mtime_ns == compiled
+
+
+def test_a_library_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    (tmp_path / "csim.so").write_text("of another machine")
+    with pytest.raises(ToolError, match=r"cannot load .*csim.so: .*; remove .*, it is compiled again"):
+        load_library(tmp_path / "csim.so")
 
 
 def _results(directory: Path, seed: int) -> np.ndarray:
