@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils import prune
 
-from ..core import ContractError
+from ..core import ContractError, GraphError
 from .fixed_point import FixedPoint, Overflow, Rounding
 from .modules import EdgeAggregate, EdgeGather
 from .probes import check_quantizes
@@ -211,13 +211,19 @@ def apply_pruning_masks(module: nn.Module) -> None:
 
 def _covering(name: str, what: str, values: torch.Tensor, scales: torch.Tensor) -> QuantizedArray:
     fraction = _fraction(name, scales)
-    scaled = np.asarray(values.detach().cpu(), dtype=np.float64) * 2.0**fraction
+    scaled = values.detach().double().cpu().numpy() * 2.0**fraction
     integers = np.rint(scaled)
     if not np.isfinite(scaled).all() or not np.array_equal(integers, scaled):
         raise ContractError(f"module {name}: {what} is not on the grid of its scale", remedy="train it again")
     whole = integers.astype(np.int64)
     low, high = min(int(whole.min()), -1), max(int(whole.max()), 0)
-    return QuantizedArray(integers=whole, format=FixedPoint.covering(low, high, fraction=fraction))
+    try:
+        return QuantizedArray(integers=whole, format=FixedPoint.covering(low, high, fraction=fraction))
+    except GraphError as error:
+        raise ContractError(
+            f"module {name}: {what} fits no format: {error.message}",
+            remedy="bring the scales of its channels nearer, as the presets do",
+        ) from error
 
 
 def whole_bits(name: str, bits: torch.Tensor) -> int:
@@ -249,7 +255,9 @@ def _check_calibrated(name: str, quantizer: Any) -> None:  # noqa: ANN401 - Brev
 
 
 def _fraction(name: str, scales: torch.Tensor) -> int:
-    mantissas, exponents = np.frexp(np.asarray(scales.detach().cpu(), dtype=np.float64))
+    mantissas, exponents = np.frexp(scales.detach().double().cpu().numpy())
+    if not np.isfinite(mantissas).all():
+        raise ContractError(f"module {name} has a scale of NaN or infinity", remedy="train it again")
     if not np.all(mantissas == 0.5):
         raise ContractError(f"module {name} has a scale that is not a power of two", remedy=PRESETS_REMEDY)
     return int(1 - exponents.min())

@@ -9,7 +9,7 @@ import torch.fx
 from torch import nn
 
 from .contract import PASS_THROUGH
-from .refusals import IDENTITY_METHODS
+from .fx_nodes import is_renaming
 
 
 class Proxy(torch.fx.Proxy):
@@ -22,17 +22,30 @@ class Proxy(torch.fx.Proxy):
 def unsafe_in_place(graph: torch.fx.Graph, model: nn.Module) -> Iterator[tuple[torch.fx.Node, str, str]]:
     """Nodes that change a tensor in place, with rule and remedy.
 
-    `x += y` is x + y only where no other name of x is read afterwards; methods such as `x.add_(y)` are never taken.
+    `x += y` is x + y only where no other name of x is read afterwards; `x.add_(y)`, `relu(x, inplace=True)`,
+    `torch.add(x, y, out=z)` and the like are never taken.
     """
     order = {node: number for number, node in enumerate(graph.nodes)}
     for node in graph.nodes:
-        name = str(node.target)
-        if node.op == "call_method" and name.endswith("_") and not name.endswith("__"):
-            yield node, "changes a tensor in place", "assign the result of the operation without _, or of +"
+        if _is_in_place(node, model):
+            yield node, "changes a tensor in place", "assign the result of the operation without _, inplace or out"
         elif node.target is operator.iadd and isinstance(node.args[0], torch.fx.Node):
             readers = (user for alias in _aliases(node.args[0], model) for user in alias.users)
             if any(order[reader] > order[node] for reader in readers):
                 yield node, "changes a tensor that is read again", "write x = x + y"
+
+
+def _is_in_place(node: torch.fx.Node, model: nn.Module) -> bool:
+    if node.op == "call_module":
+        module = model.get_submodule(str(node.target))
+        dead = not node.users  # nothing else would refuse it
+        return dead and bool(getattr(module, "inplace", False)) and not isinstance(module, PASS_THROUGH)
+    if node.target is nn.functional.dropout:
+        return False  # does nothing, or is refused
+    name = str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", "")
+    written = (node.kwargs.get("inplace") and not node.users) or node.kwargs.get("out") is not None
+    called = node.op in ("call_method", "call_function")
+    return called and bool(written or (name.endswith("_") and not name.endswith("__")))
 
 
 def _aliases(node: torch.fx.Node, model: nn.Module) -> set[torch.fx.Node]:
@@ -52,4 +65,4 @@ def _aliases(node: torch.fx.Node, model: nn.Module) -> set[torch.fx.Node]:
 def _is_alias(node: torch.fx.Node, model: nn.Module) -> bool:
     if node.op == "call_module":
         return isinstance(model.get_submodule(str(node.target)), PASS_THROUGH)
-    return node.target is nn.functional.dropout or (node.op == "call_method" and node.target in IDENTITY_METHODS)
+    return node.target is nn.functional.dropout or is_renaming(node)

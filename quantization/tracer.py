@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import brevitas.nn as qnn
 import torch
 import torch.fx
 from torch import nn
+from torch._dynamo.eval_frame import OptimizedModule
 
 from ..core import ContractError, HitfabricError
 from .builder import GraphBuilder, Maxima
 from .contract import LEAVES, QUANTIZED, check_no_hooks
+from .fx_nodes import describe, place
 from .graph import TypedGraph
 from .in_place import Proxy, unsafe_in_place
 from .nodes import Dimension
-from .walk import Violation, Walk, describe, place
+from .walk import Violation, Walk
 
 Shapes = Mapping[str, Sequence[Dimension]]
 
@@ -98,6 +101,7 @@ def walk_model(
         ContractError: It is a float model, cannot be traced, or the shapes of its inputs are unknown.
 
     """
+    _check_bare(model)
     check_quantized(model)
     check_no_hooks(type(model).__name__, model)
     module = torch.fx.GraphModule(model, fx_trace(model))
@@ -111,7 +115,7 @@ def walk_model(
     walk = Walk(
         model=model,
         builder=GraphBuilder(maxima=maxima),
-        shapes={key: tuple(value) for key, value in given.items()},
+        shapes=_checked_shapes(given),
         output_names=_output_names(model, module.graph),
         violations=in_place,
     )
@@ -162,6 +166,18 @@ def check_quantized(model: nn.Module) -> None:
     )
 
 
+def _check_bare(model: nn.Module) -> None:
+    """Wrappers hide the model, and TorchScript what its layers are."""
+    inside = {"module": nn.parallel.DataParallel | nn.parallel.DistributedDataParallel, "_orig_mod": OptimizedModule}
+    for attribute, kind in inside.items():
+        if isinstance(model, kind):
+            raise ContractError(
+                f"{type(model).__name__} is a wrapper", remedy=f"give the model inside: its attribute {attribute}"
+            )
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ContractError(f"{type(model).__name__} is TorchScript", remedy="give the model it was made from")
+
+
 class _Tracer(torch.fx.Tracer):
     def proxy(self, node: torch.fx.Node) -> torch.fx.Proxy:
         return Proxy(node, self)
@@ -176,7 +192,16 @@ class _Tracer(torch.fx.Tracer):
 def _output_names(model: nn.Module, fx_graph: torch.fx.Graph) -> tuple[str, ...]:
     returned = next(node.args[0] for node in fx_graph.nodes if node.op == "output")
     keys = tuple(map(str, returned)) if isinstance(returned, Mapping) else ("output",)
-    return tuple(getattr(model, "output_names", keys))
+    names = getattr(model, "output_names", keys)
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _checked_shapes(given: Any) -> dict[str, tuple[Dimension, ...]]:  # noqa: ANN401 - an attribute of the user's class
+    if isinstance(given, Mapping) and all(isinstance(shape, list | tuple) for shape in given.values()):
+        return {key: tuple(shape) for key, shape in given.items()}
+    raise ContractError(
+        f"the shapes of the inputs are {given!r}", remedy='give {"x": ("R", F)}: a shape for each argument of forward'
+    )
 
 
 def _is_input(node: torch.fx.Node) -> bool:

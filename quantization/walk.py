@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,17 +15,14 @@ from torch import nn
 from ..core import ContractError, GraphError
 from .builder import GraphBuilder
 from .contract import PASS_THROUGH, activation_format, bias_of, module_errors, weight_of
+from .fx_nodes import argument, call_arguments, describe, is_renaming, numbered, place, results
 from .modules import EdgeAggregate, EdgeGather
 from .nodes import Dimension
-from .refusals import IDENTITY_METHODS, SUPPORTED, function_remedy
+from .refusals import function_remedy
 
 CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
 ADDITIONS = (operator.add, operator.iadd, torch.add)
 INPUT_REMEDY = "put one QuantIdentity at the input"
-PARAMETERS: tuple[tuple[tuple[type[nn.Module], ...], tuple[str, ...]], ...] = (
-    ((EdgeGather,), ("nodes", "edge_index")),
-    ((EdgeAggregate,), ("edges", "edge_index", "nodes")),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +56,7 @@ class Walk:
         names: Name in the typed graph by fx node.
         origins: fx node name by name in the typed graph.
         paths: Path of the module or operation by name in the typed graph.
+        unquantized: Modules that do nothing, before the quantizer of an input.
         violations: What broke the contract, in the order of execution.
     """
 
@@ -69,6 +67,7 @@ class Walk:
     names: dict[torch.fx.Node, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
+    unquantized: set[torch.fx.Node] = field(default_factory=set)
     violations: list[Violation] = field(default_factory=list)
 
     def visit(self, node: torch.fx.Node) -> None:
@@ -113,7 +112,7 @@ class Walk:
         """An identifier of the typed graph for an fx node, different from every input and output."""
         base = node.name if node.name[0].isalpha() else f"layer{node.name}"
         taken = {*self.builder.nodes, *self.shapes, *self.output_names}
-        return next(name for name in _numbered(base) if name not in taken)
+        return next(name for name in numbered(base) if name not in taken)
 
     def _source(self, node: torch.fx.Node, argument: Any) -> str:  # noqa: ANN401 - fx arguments have any type
         if isinstance(argument, torch.fx.Node) and argument in self.names:
@@ -138,19 +137,36 @@ class Walk:
         if "edge_index" in uses and "values" not in uses:
             self._record(node, self.builder.edge_index(name))
             return
-        readers = [user for user in node.users if set(self._uses(user, node)) != {"rows"}]
+        readers = list(self._value_readers(node))
+        if not readers:
+            raise ContractError(
+                f"input {name} has no values that anything reads", remedy="remove it from forward, or use it"
+            )
         quantizers = [user for user in readers if isinstance(self._called(user), qnn.QuantIdentity)]
         if not quantizers or len(readers) > len(quantizers):
             raise ContractError(f"input {name} is not quantized by one QuantIdentity", remedy=INPUT_REMEDY)
-        if len(quantizers) > 1:
+        paths = {str(quantizer.target) for quantizer in quantizers}
+        if len(paths) > 1:
             raise ContractError(
-                f"input {name} is quantized {len(quantizers)} times", remedy="quantize it once and use the result"
+                f"input {name} is quantized by {', '.join(sorted(paths))}",
+                remedy="quantize it once and use the result",
             )
-        path, quantizer = str(quantizers[0].target), self._called(quantizers[0])
+        path, quantizer = paths.pop(), self._called(quantizers[0])
         if any(module_errors(path, quantizer)):  # pyright: ignore[reportArgumentType] - a QuantIdentity, see above
             raise _PoisonedError  # told where the quantizer is called
         form = activation_format(path, quantizer)  # pyright: ignore[reportArgumentType] - same
-        self._record(quantizers[0], self.builder.input(name, shape=self.shapes[name], format=form))
+        typed = self.builder.input(name, shape=self.shapes[name], format=form)
+        for user in reversed(quantizers):  # the first of them is the origin
+            self._record(user, typed)
+
+    def _value_readers(self, node: torch.fx.Node) -> Iterator[torch.fx.Node]:
+        """What reads the values of a node, also behind modules that do nothing in evaluation mode."""
+        for user in node.users:
+            if isinstance(self._called(user), PASS_THROUGH):
+                self.unquantized.add(user)
+                yield from self._value_readers(user)
+            elif set(self._uses(user, node)) != {"rows"}:
+                yield user
 
     def _called(self, node: torch.fx.Node) -> nn.Module | None:
         return self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
@@ -161,7 +177,7 @@ class Walk:
         if not isinstance(module, EdgeGather | EdgeAggregate):
             return ["values"]
         roles = {"edge_index": "edge_index", "nodes": "rows" if isinstance(module, EdgeAggregate) else "values"}
-        given = _arguments(user, module)
+        given = call_arguments(user, module)
         return [roles.get(name, "values") for name, argument in given.items() if argument is node]
 
     def _module(self, node: torch.fx.Node, path: str, module: nn.Module) -> None:
@@ -170,12 +186,14 @@ class Walk:
             self.refuse(node, error.message, error.remedy)
         if errors:
             raise _PoisonedError
-        arguments = _arguments(node, module)
+        arguments = call_arguments(node, module)
         if isinstance(module, EdgeGather | EdgeAggregate):
             self._record(node, self._graph_module(node, module, arguments))
             return
         source = next(iter(arguments.values()), None)
         if isinstance(module, PASS_THROUGH):
+            if node in self.unquantized:
+                return
             self.names[node] = self._source(node, source)
         elif isinstance(module, qnn.QuantReLU | qnn.QuantIdentity):
             if node not in self.names:  # a quantizer of an input was taken with its placeholder
@@ -232,20 +250,20 @@ class Walk:
 
     def _function(self, node: torch.fx.Node) -> None:
         name = str(node.target) if node.op == "call_method" else getattr(node.target, "__name__", str(node.target))
-        if node.op == "call_method" and name in IDENTITY_METHODS:
+        if is_renaming(node):
             self.names[node] = self._source(node, node.args[0])
         elif node.target in CONCATENATIONS:
             self._concatenation(node)
         elif node.target in ADDITIONS or (node.op == "call_method" and name == "add"):
             self._addition(node)
-        elif node.target is nn.functional.dropout and _argument(node, 2, "training", default=True) is False:
-            self.names[node] = self._source(node, _argument(node, 0, "input"))
+        elif node.target is nn.functional.dropout and argument(node, 2, "training", default=True) is False:
+            self.names[node] = self._source(node, argument(node, 0, "input"))
         else:
             raise ContractError(f"{describe(node)} has no firmware node", remedy=function_remedy(name))
 
     def _concatenation(self, node: torch.fx.Node) -> None:
-        parts = _argument(node, 0, "tensors")
-        dimension = _argument(node, 1, "dim", "axis", default=0)
+        parts = argument(node, 0, "tensors")
+        dimension = argument(node, 1, "dim", "axis", default=0)
         if not isinstance(parts, list | tuple):
             raise ContractError(f"{describe(node)} takes no list of tensors", remedy="give it a list")
         sources = [self._source(node, part) for part in parts]
@@ -258,9 +276,9 @@ class Walk:
             self._record(node, self.builder.concat(self._fresh(node), sources))
 
     def _addition(self, node: torch.fx.Node) -> None:
-        if _argument(node, 2, "alpha", default=1) != 1:
+        if argument(node, 2, "alpha", default=1) != 1:
             raise ContractError(f"{describe(node)} scales a term by alpha", remedy=function_remedy("mul"))
-        terms = [_argument(node, 0, "input"), _argument(node, 1, "other")]
+        terms = [argument(node, 0, "input"), argument(node, 1, "other")]
         terms = [term for term in terms if not (isinstance(term, int) and term == 0)]  # sum([a, b]) starts at 0
         sources = [self._source(node, term) for term in terms]
         if len(sources) == 1:
@@ -269,65 +287,22 @@ class Walk:
             self._record(node, self.builder.add(self._fresh(node), *sources))
 
     def _output(self, node: torch.fx.Node) -> None:
-        results, names = _results(node.args[0]), self.output_names
-        if len(results) != len(names):
+        found, names = results(node.args[0]), self.output_names
+        if len(found) != len(names):
             raise ContractError(
-                f"the model returns {len(results)} tensors, output_names names {len(names)}",
+                f"the model returns {len(found)} tensors, output_names names {len(names)}",
                 remedy="name each output in the attribute output_names",
             )
-        for name, result in zip(names, results, strict=True):
+        for name, result in zip(names, found, strict=True):
             if isinstance(result, torch.fx.Node) and result not in self.names and result.op != "placeholder":
                 continue  # refused before
-            if not isinstance(result, torch.fx.Node) or result not in self.names:
-                raise ContractError(f"output {name} is not a quantized tensor", remedy=SUPPORTED)
+            if not isinstance(result, torch.fx.Node):
+                raise ContractError(
+                    f"output {name} is {type(result).__name__}, not a tensor",
+                    remedy="return a tensor, or a tuple or dictionary of tensors",
+                )
+            if result not in self.names:
+                raise ContractError(f"output {name} is an input that is not quantized", remedy=INPUT_REMEDY)
             self.builder.output(name, self.names[result])
             self.origins[name] = result.name
             self.paths[name] = name
-
-
-def _arguments(node: torch.fx.Node, module: nn.Module) -> dict[str, Any]:
-    """Arguments of a call by parameter name, positional ones first."""
-    parameters = next((names for kinds, names in PARAMETERS if isinstance(module, kinds)), ("input",))
-    return {**dict(zip(parameters, node.args, strict=False)), **node.kwargs}
-
-
-def _argument(node: torch.fx.Node, position: int, *names: str, default: Any = None) -> Any:  # noqa: ANN401 - as fx
-    if len(node.args) > position:
-        return node.args[position]
-    return next((node.kwargs[name] for name in names if name in node.kwargs), default)
-
-
-def _results(returned: Any) -> Sequence[Any]:  # noqa: ANN401 - a model returns anything
-    if isinstance(returned, Mapping):
-        return list(returned.values())
-    return returned if isinstance(returned, list | tuple) else [returned]
-
-
-def _numbered(base: str) -> Iterator[str]:
-    yield base
-    number = 1
-    while True:
-        yield f"{base}_{number}"
-        number += 1
-
-
-def describe(node: torch.fx.Node) -> str:
-    """The module or operation of an fx node, for messages."""
-    if node.op == "call_module":
-        return f"module {node.target}"
-    target = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.target)
-    module = _scope(node)
-    return f"{target} (node {node.name}{' in ' + module if module else ''})"
-
-
-def place(node: torch.fx.Node) -> str:
-    """Path of the module of an fx node, or of the one whose forward holds the operation."""
-    if node.op in ("call_module", "placeholder"):
-        return str(node.target)
-    return _scope(node) or "forward"
-
-
-def _scope(node: torch.fx.Node) -> str:
-    """Path of the innermost module whose forward holds the operation."""
-    stack = node.meta.get("nn_module_stack") or {}
-    return str(list(stack.values())[-1][0]) if stack else ""

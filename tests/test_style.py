@@ -31,6 +31,7 @@ TORCH_IN_QUANTIZATION = {
     "modules",
     "tracer",
     "walk",
+    "fx_nodes",
     "in_place",
     "contract",
     "probes",

@@ -231,3 +231,43 @@ def test_shapes_given_to_trace_reach_the_reference() -> None:
     del model.input_shapes
     graph = trace(model, name="network", maxima=MAXIMA, shapes=shapes)
     assert BrevitasReference(model, graph).graph is graph
+
+
+class Quantized(nn.Module):
+    """As Brevitas' own examples are written: quantized tensors everywhere, their values by name."""
+
+    def __init__(self, *, before: nn.Module) -> None:
+        super().__init__()
+        self.before = before
+        self.quantize = qnn.QuantIdentity(act_quant=preset("A7S"), return_quant_tensor=True)
+        self.layer = qnn.QuantLinear(
+            3, 3, bias=True, weight_quant=preset("W4C"), bias_quant=preset("B6"), return_quant_tensor=True
+        )
+        self.relu = qnn.QuantReLU(act_quant=preset("A5"), return_quant_tensor=True)
+        self.output_names = "y"
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.layer(self.quantize(self.before(x)))
+        return self.relu(hidden).value + self.relu(self.layer(self.quantize(x))).value
+
+
+@pytest.mark.parametrize("before", [nn.Dropout(0.5), nn.Identity()])
+def test_quantized_tensors_and_an_input_quantized_twice_by_one_module(before: nn.Module) -> None:
+    torch.manual_seed(0)
+    model = calibrated(Quantized(before=before), torch.randn(50, 3))
+    graph = trace(model, name="network")
+    assert [node.name for node in graph.inputs] == ["x"] and [node.name for node in graph.outputs] == ["y"]
+    wrong, compared = mismatches(model)
+    assert wrong == 0 and compared > 100
+    (inputs,) = (random_inputs(graph, seed=1, sizes=SIZES),)
+    with torch.no_grad():
+        expected = model(torch.from_numpy(np.asarray(inputs["x"], dtype=np.float32)))
+    assert np.array_equal(make_executor("golden", graph).run(inputs)["y"], expected.numpy())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_models_in_half_precision(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    model = calibrated(Quantized(before=nn.Identity()), torch.randn(50, 3)).to(dtype)
+    wrong, compared = mismatches(model)
+    assert wrong == 0 and compared > 100

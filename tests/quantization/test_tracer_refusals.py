@@ -189,6 +189,66 @@ def test_an_addition_in_place_of_what_is_read_again() -> None:
     assert "changes a tensor that is read again" in refusal(model).message
 
 
+HARDTANH = nn.Hardtanh(0.0, 0.1, inplace=True)
+
+
+def into_another(x: Any) -> Any:
+    other = x + x
+    torch.add(x, x, out=other)
+    return other
+
+
+def dropped(change: Callable[[Any], object]) -> Callable[[Any], Any]:
+    """An operation whose result nothing reads, so that torch.fx alone would drop it."""
+
+    def operation(x: Any) -> Any:
+        change(x)
+        return x
+
+    return operation
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        into_another,
+        dropped(lambda x: relu(x, inplace=True)),
+        dropped(lambda x: torch.clamp_(x, 0.0, 0.1)),
+        dropped(HARDTANH),
+    ],
+)
+def test_what_writes_into_a_tensor(operation: Callable[[Any], Any]) -> None:
+    model: Any = settled(Net(), torch.randn(40, 3))
+    model.hardtanh = HARDTANH
+    model.operation = operation
+    assert "changes a tensor in place" in refusal(model).message
+
+
+def test_weights_that_no_format_holds() -> None:
+    model: Any = settled(Net(), torch.randn(40, 3))
+    with torch.no_grad():
+        model.first.weight.fill_(float("nan"))
+    assert refusal(model).message == "module first has a scale of NaN or infinity"
+
+    class Free(preset("W8C")):
+        scaling_min_val = 2.0**-40
+
+    model = settled(Net(first=linear(weight_quant=Free)), torch.randn(40, 3))
+    with torch.no_grad():
+        model.first.weight.mul_(torch.tensor([[2.0**-30], [1.0], [1.0], [2.0**38]]))
+    error = refusal(model)
+    assert error.message.startswith("module first: weight fits no format") and "nearer" in error.remedy
+
+
+def test_wrappers_are_named() -> None:
+    model = settled(Net(), torch.randn(40, 3))
+    assert refusal(nn.DataParallel(model)).remedy.endswith("its attribute module")
+    wrapped: Any = torch.compile(model)
+    assert refusal(wrapped).remedy.endswith("its attribute _orig_mod")
+    scripted: Any = torch.jit.trace(nn.Linear(3, 1), torch.ones(2, 3))
+    assert "TorchScript" in refusal(scripted).message
+
+
 @pytest.mark.parametrize("result", ["kept", "x"])
 def test_an_addition_in_place_behind_dropout(result: str) -> None:
     """In eager torch `+=` changes every name of the tensor; torch.fx alone would not see it."""
@@ -272,23 +332,20 @@ class Graph(nn.Module):
 
 
 def healthy(net: Any, nodes: Any, index: Any) -> Any:
-    return net.total(net.message(net.gather(net.quantize(nodes), index)), index, nodes) + net.again(net.quantize(nodes))
-
-
-def healthy_once(net: Any, nodes: Any, index: Any) -> Any:
     x = net.quantize(nodes)
     return net.total(net.message(net.gather(x, index)), index, nodes) + net.again(x)
 
 
 GRAPHS: list[tuple[Callable[..., Any], str]] = [
-    (healthy, "input nodes is quantized 2 times"),
-    (lambda n, x, i: n.quantize(x) + n.again(x), "input nodes is quantized 2 times"),
+    (lambda n, x, i: n.quantize(x) + n.again(x), "input nodes is quantized by again, quantize"),
     (lambda n, x, i: n.gather(x, i), "input nodes is not quantized"),
-    (lambda n, x, i: n.message(n.gather(n.quantize(x), n.quantize(x))), "input nodes is quantized 2 times"),
+    (lambda n, x, i: n.message(n.gather(n.quantize(x), n.quantize(x))), "input edge_index has no values that"),
     (lambda n, x, i: n.total(n.message(n.gather(n.quantize(x), i)), i, i), "module total is given edge_index"),
     (lambda n, x, i: n.quantize(x) + i, "input edge_index is not quantized"),
     (lambda n, x, i: (n.quantize(x), i), "input edge_index is not quantized"),
-    (lambda n, x, i: (n.quantize(x), n.gather(n.quantize(x), i)), "input nodes is quantized 2 times"),
+    (lambda n, x, i: (n.quantize(x), n.gather(n.quantize(x), i)), "the model returns 2 tensors"),
+    (lambda n, x, i: {"y": (n.gather(n.quantize(x), i),)}, "output y is tuple, not a tensor"),
+    (lambda n, x, i: x, "input nodes is not quantized"),
 ]
 
 
@@ -296,18 +353,21 @@ GRAPHS: list[tuple[Callable[..., Any], str]] = [
 def test_graph_networks(case: int) -> None:
     torch.manual_seed(0)
     run, rule = GRAPHS[case]
-    model: Any = settled(Graph(healthy_once), torch.randn(6, 2), torch.randint(0, 6, (9, 2)))
+    model: Any = settled(Graph(healthy), torch.randn(6, 2), torch.randint(0, 6, (9, 2)))
     assert lint(model).passed
     model.run = run
     assert refusal(model, maxima=Maxima(nodes=6, edges=9)).message.startswith(rule)
 
 
 def test_shapes_that_do_not_fit_forward() -> None:
-    model: Any = settled(Graph(healthy_once), torch.randn(6, 2), torch.randint(0, 6, (9, 2)))
+    model: Any = settled(Graph(healthy), torch.randn(6, 2), torch.randint(0, 6, (9, 2)))
     model.input_shapes = {"nodes": ("N", 2), "edge_index": ("E", 2), "weights": ("E", 1)}
     assert refusal(model).message.startswith("input_shapes names weights")
     model.input_shapes = {"nodes": ("N", 2)}
     assert refusal(model).message.startswith("input edge_index has no shape")
+    model.input_shapes = {"nodes": ("N", 2), "edge_index": ("E", 2)}
+    model.input_shapes = {"nodes": 2, "edge_index": 2}
+    assert refusal(model).message.startswith("the shapes of the inputs are {'nodes': 2")
     model.input_shapes = {"nodes": ("N", 2), "edge_index": ("E", 2)}
     model.output_names = ("one", "two")
     assert refusal(model).message.startswith("the model returns 1 tensors, output_names names 2")
