@@ -115,13 +115,18 @@ class Bench:
             kind,
             mutation.graph,
             directory=directory,
-            config=None if project is None else HlsProject.load(project).config,
+            config=None if project is None else _without_depths(HlsProject.load(project).config),
             accumulator_widths=mutation.accumulator_widths or None,
             bounded=bounded,
         )
 
     def _bounded(self, network: Network, graph: TypedGraph) -> bool:
         return self.config.bounded and design_of(network, graph) == "dataflow"
+
+
+def _without_depths(config: ProjectConfig) -> ProjectConfig:
+    """Depths name streams of the sound network: a faulty one may have others, and no number depends on them."""
+    return config.model_copy(update={"stream_depths": {}})
 
 
 def design_of(network: Network, graph: TypedGraph) -> str | None:

@@ -359,9 +359,12 @@ def test_a_network_whose_vectors_cannot_reach_a_case_is_warned_about(tmp_path: P
 
 @pytest.mark.slow
 def test_a_project_is_validated_in_place(tmp_path: Path) -> None:
-    from hitfabric.hls_projects import write_project
+    from hitfabric.hls_projects import ProjectConfig, project_streams, write_project
 
-    write_project(hand_graph(), tmp_path / "project")
+    # Depths by stream, as minimal_depths gives them: a fault that adds a node makes other streams.
+    streams = project_streams(write_project(hand_graph(), tmp_path / "first"))
+    config = ProjectConfig(stream_depths={stream.name: stream.depth for stream in streams})
+    write_project(hand_graph(), tmp_path / "project", config=config)
     result = validate(
         settings(tmp_path / "project", tmp_path / "out", executors=("golden", "csim"), mutate=True, jobs=2)
     )
