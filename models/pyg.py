@@ -32,30 +32,60 @@ def load_pyg(network: ConvolutionNetwork, state: State, *, convolutions: Sequenc
         score: Name of the `nn.Sequential` of Linear and ReLU that scores edges from [x_source, x_target], or nodes.
 
     Raises:
-        ContractError: A parameter is missing, of another shape, or of a form that has no equal here.
+        ContractError: A parameter is missing, of another shape, of a form that has no equal here, or left over: what
+            nothing here takes would be missing in the function computed.
 
     """
+    state = _Taken(state)
     if len(convolutions) != network.config.rounds:
         raise ContractError(
             f"{len(convolutions)} convolutions for a network of {network.config.rounds} rounds",
             remedy="name each convolution once, in order",
         )
-    for prefix, convolution in zip(convolutions, network.convolutions, strict=True):
-        assert isinstance(convolution, Convolution)
-        _load(convolution.layers, convolution_layers(state, prefix, network.config.kind), prefix)
-    _load(network.score, perceptron_layers(state, score), score)
+    kind = network.config.kind
+    found = [(prefix, convolution_layers(state, prefix, kind)) for prefix in convolutions]
+    found.append((score, perceptron_layers(state, score)))
+    if left := state.left():
+        raise ContractError(
+            f"nothing takes {', '.join(left)} of the state",
+            remedy="use convolutions without them, or delete them from the state if its forward does not use them",
+        )
+    targets = [convolution.layers for convolution in network.convolutions if isinstance(convolution, Convolution)]
+    for target, (prefix, layers) in zip([*targets, network.score], found, strict=True):
+        _load(target, layers, prefix)
+
+
+class _Taken(dict[str, Tensor]):
+    """A state that remembers which parameters were read."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Tensor:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def left(self) -> list[str]:
+        """Names of the parameters that nothing read."""
+        return sorted(set(self) - self.read)
 
 
 def convolution_layers(state: State, prefix: str, kind: str) -> list[tuple[Tensor, Tensor]]:
-    """(weight, bias) of the dense layers of one convolution, rearranged for what EdgeGather and concat give."""
+    """(weight, bias) of the dense layers of one convolution, rearranged for what EdgeGather and concat give.
+
+    A missing bias is zero.
+    """
     if kind == "sage":
         left, right = _get(state, f"{prefix}.lin_l.weight"), _get(state, f"{prefix}.lin_r.weight")
-        return [(torch.cat([left, right], dim=1), _get(state, f"{prefix}.lin_l.bias"))]
+        return [(torch.cat([left, right], dim=1), _bias(state, f"{prefix}.lin_l.bias", left))]
     if kind == "gcn":
-        return [(_get(state, f"{prefix}.lin.weight"), _get(state, f"{prefix}.bias"))]
+        weight = _get(state, f"{prefix}.lin.weight")
+        return [(weight, _bias(state, f"{prefix}.bias", weight))]
     (weight, bias), *others = perceptron_layers(state, f"{prefix}.nn")
     if kind == "gin":
-        eps = state.get(f"{prefix}.eps", torch.zeros(1))
+        name = f"{prefix}.eps"
+        eps = state[name] if name in state else torch.zeros(1)
         return [(torch.cat([weight, (1 + eps) * weight], dim=1), bias), *others]
     return [(fold_difference(weight), bias), *others]
 
@@ -71,7 +101,7 @@ def perceptron_layers(state: State, prefix: str) -> list[tuple[Tensor, Tensor]]:
     layers = []
     for _, name in found:
         weight = state[name]
-        layers.append((weight, state.get(name.removesuffix("weight") + "bias", weight.new_zeros(len(weight)))))
+        layers.append((weight, _bias(state, name.removesuffix("weight") + "bias", weight)))
     return layers
 
 
@@ -96,6 +126,10 @@ def _get(state: State, name: str) -> Tensor:
     if name not in state:
         raise ContractError(f"the state has no {name}", remedy=f"name one of {_prefixes(state)}")
     return state[name]
+
+
+def _bias(state: State, name: str, weight: Tensor) -> Tensor:
+    return state[name] if name in state else weight.new_zeros(len(weight))
 
 
 def _prefixes(state: State) -> list[str]:

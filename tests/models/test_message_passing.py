@@ -196,3 +196,32 @@ def test_pyg_states_that_do_not_fit_are_refused() -> None:
     deeper = {**state, "head.4.weight": torch.ones(1, 1)}
     with pytest.raises(ContractError, match="head has 3 layers"):
         load_pyg(network, deeper, convolutions=("convs.0", "convs.1"), score="head")
+
+
+@pytest.mark.parametrize("extra", ["convs.0.lin.weight", "norms.0.weight", "head.1.running_var_of_mine"])
+def test_pyg_parameters_that_nothing_takes_are_refused(extra: str) -> None:
+    """A projection or a normalisation left out in silence would be another function."""
+    network = ConvolutionNetwork(config=ConvolutionConfig(kind="sage", rounds=1, width=4), quantized=False)
+    state = sage_state()
+    before = network.score.get_parameter("dense0.weight").clone()
+    with pytest.raises(ContractError, match=f"nothing takes {extra}"):
+        load_pyg(network, {**state, extra: torch.ones(4)}, convolutions=("convs.0",), score="head")
+    assert torch.equal(network.score.get_parameter("dense0.weight"), before)
+    load_pyg(network, state, convolutions=("convs.0",), score="head")
+    assert not torch.equal(network.score.get_parameter("dense0.weight"), before)
+
+
+def test_pyg_layers_without_bias() -> None:
+    network = ConvolutionNetwork(config=ConvolutionConfig(kind="sage", rounds=1, width=4), quantized=False)
+    state = sage_state()
+    del state["convs.0.lin_l.bias"]
+    load_pyg(network, state, convolutions=("convs.0",), score="head")
+    bias = network.convolutions[0].get_parameter("layers.dense0.bias")
+    assert torch.equal(bias, torch.zeros(4))
+
+
+def sage_state() -> dict[str, Tensor]:
+    shapes = {"lin_l.weight": (4, 3), "lin_l.bias": (4,), "lin_r.weight": (4, 3)}
+    state = {f"convs.0.{name}": torch.randn(shape) for name, shape in shapes.items()}
+    head = {"0.weight": (4, 8), "0.bias": (4,), "2.weight": (1, 4), "2.bias": (1,)}
+    return state | {f"head.{name}": torch.randn(shape) for name, shape in head.items()}
