@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import DataError
-from ..detector import NO_TRACK, Event, GraphSample, edge_features, list_events, node_features, read_event
+from ..detector import NO_TRACK, Event, GraphSample, edge_features, list_events, node_features, read_event, read_graphs
 from ..fpga_backend import ChainConfig
 
 
@@ -76,6 +76,19 @@ def read_chain_events(
     """
     for prefix in choose_events(directory, limit=limit, names=names):
         yield ChainEvent.select(read_event(prefix, require_truth=require_truth), config)
+
+
+def check_readable(*, events: Path | None, graphs: Path | None, names: Collection[str] | None = None) -> None:
+    """Read the first event and graph, so that what is missing or malformed is said before longer work begins.
+
+    Raises:
+        DataError: No such folder or event, or a malformed file.
+    """
+    if events is not None:
+        for prefix in choose_events(events, limit=1, names=names):
+            read_event(prefix, require_truth=False)
+    if graphs is not None:
+        next(read_graphs(graphs))
 
 
 def choose_events(directory: Path, *, limit: int | None = None, names: Collection[str] | None = None) -> list[Path]:

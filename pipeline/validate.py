@@ -22,6 +22,7 @@ from .mutate import Faults, Mutant, mutate_networks
 from .networks import Network, select_networks
 from .parts import Parts
 from .run_key import run_key
+from .samples import check_readable
 from .verdict import write_results
 from .workers import Workers
 
@@ -152,6 +153,7 @@ def validate(config: ValidateConfig) -> ValidateResult:
     selection = select_networks(config.networks, model=config.model, projects=config.projects)
     check_sources([network.feed for network in selection.networks], events=config.events, graphs=config.graphs)
     executors = choose_executors(config.executors, selection.networks)
+    check_readable(events=config.events, graphs=config.graphs, names=config.event_names)
     graphs = {network.name: TypedGraph.load(network.graph) for network in selection.networks}
     streams = any(design_of(network, graphs[network.name]) == "dataflow" for network in selection.networks)
     check_needed("bounded", given=config.bounded, needs="a network in the dataflow design", there=streams)
