@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 from hitfabric.core import ConfigError, DataError, GraphError, ToolError
+from hitfabric.emulation import plan_mutations
 from hitfabric.emulation.golden import GoldenExecutor
 from hitfabric.pipeline import bench
+from hitfabric.pipeline.networks import Network
 from hitfabric.pipeline.run_key import run_key
 from hitfabric.pipeline.validate import ValidateConfig, divergences, validate
 from hitfabric.pipeline.verdict import summary
@@ -136,6 +138,26 @@ def test_a_fault_that_is_not_caught_fails(lively: Path, tmp_path: Path, monkeypa
     } == set()  # their inputs are changed, not the graph
     assert not result.passed
     assert len(list(divergences(result))) == len(missed)
+
+
+def test_faults_in_a_bounded_simulation_are_bounded(
+    lively: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, vectors = lively_network(0)
+    fault = next(item for item in plan_mutations(graph, [vectors]).mutations if item.kind == "weight bit")
+    made: list[dict[str, object]] = []
+    monkeypatch.setattr(bench, "make_executor", lambda name, graph, **options: made.append(options))
+    for bounded in (True, False):
+        config = bench.BenchConfig(
+            networks={"lively": Network(name="lively", graph=lively)},
+            executors=("golden", "csim"),
+            bounded=bounded,
+            threads=1,
+            seed=0,
+            scratch=tmp_path,
+        )
+        bench.Bench(config).mutant(fault, "csim", network="lively", directory=tmp_path)
+    assert [options["bounded"] for options in made] == [True, False]
 
 
 class Started:
