@@ -27,7 +27,10 @@ def print_table(
     """
     table = Table(title=title, title_justify="left", title_style="bold")
     for number, name in enumerate(columns):
-        table.add_column(name, justify="left" if prose or number == 0 else "right")
+        # A name to copy, such as a module of Python, is broken rather than cut.
+        table.add_column(
+            name, justify="left" if prose or number == 0 else "right", overflow="fold" if prose else "ellipsis"
+        )
     for row in rows:
         table.add_row(*(escape(_text(value)) for value in row))
     console = Console()

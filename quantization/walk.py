@@ -138,6 +138,11 @@ class Walk:
             self._record(node, self.builder.edge_index(name))
             return
         readers = list(self._value_readers(node))
+        if any(self._becomes_index(user) for user in readers):
+            raise ContractError(
+                f"input {name} is changed before it is an edge_index",
+                remedy="give the input itself to the layers: integers [E, 2], columns (sender, receiver)",
+            )
         if not readers:
             raise ContractError(
                 f"input {name} has no values that anything reads", remedy="remove it from forward, or use it"
@@ -167,6 +172,12 @@ class Walk:
                 yield from self._value_readers(user)
             elif set(self._uses(user, node)) != {"rows"}:
                 yield user
+
+    def _becomes_index(self, node: torch.fx.Node) -> bool:
+        """Whether an operation, such as a transposition, gives the edge index of a layer."""
+        if node.op not in ("call_function", "call_method"):
+            return False
+        return any("edge_index" in self._uses(user, node) or self._becomes_index(user) for user in node.users)
 
     def _called(self, node: torch.fx.Node) -> nn.Module | None:
         return self.model.get_submodule(str(node.target)) if node.op == "call_module" else None

@@ -93,6 +93,8 @@ def test_a_float_model(run, models: Path) -> None:  # noqa: ANN001
     assert outcome.code == 1
     violations = json.loads(outcome.out)["violations"]
     assert len(violations) == 1 and "presets" in violations[0]["remedy"]
+    table = run("lint", f"{models}:Float").out
+    assert "…" not in table  # the names to import are there to the end
 
 
 def test_a_checkpoint(run, tmp_path: Path) -> None:  # noqa: ANN001

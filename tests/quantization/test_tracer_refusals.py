@@ -346,6 +346,8 @@ GRAPHS: list[tuple[Callable[..., Any], str]] = [
     (lambda n, x, i: (n.quantize(x), n.gather(n.quantize(x), i)), "the model returns 2 tensors"),
     (lambda n, x, i: {"y": (n.gather(n.quantize(x), i),)}, "output y is tuple, not a tensor"),
     (lambda n, x, i: x, "input nodes is not quantized"),
+    (lambda n, x, i: n.gather(n.quantize(x), i.long()), "input edge_index is changed before"),
+    (lambda n, x, i: n.gather(n.quantize(x), torch.flip(i.t().t(), [-1])), "input edge_index is changed before"),
 ]
 
 
