@@ -26,6 +26,7 @@ QUANTIZERS = ("Quant", "IntQuant")
 QUANT_DOMAINS = (QUANT_DOMAIN, "onnx.brevitas", "finn.custom_op.general")
 ONNX_DOMAINS = ("", "ai.onnx")
 PASSED_THROUGH = ("Identity", "Dropout", "Flatten")
+LEAST_INPUTS = {"Constant": 0, "MatMul": 2, "Gemm": 2, "Add": 2, "Reshape": 2}
 
 
 def import_qonnx(path: Path, *, name: str | None = None) -> TypedGraph:
@@ -120,8 +121,8 @@ class _Reader:
         inputs = list(operator.input)
         while inputs and not inputs[-1]:  # an optional input left out
             inputs.pop()
-        if not operator.output or (not inputs and kind != "Constant"):
-            raise GraphError(f"node {name} has no input or no output", remedy="export the model again")
+        if not operator.output or len(inputs) < LEAST_INPUTS.get(kind, 1):
+            raise GraphError(f"node {name} lacks an input or an output", remedy="export the model again")
         for tensor in inputs:
             if tensor not in self.tensors:
                 raise GraphError(f"node {name} reads {tensor!r}, which nothing gives", remedy="export the model again")
@@ -136,7 +137,7 @@ class _Reader:
         elif kind in ("MatMul", "Gemm"):
             result = self._dense(name, kind, inputs, attributes)
         elif kind == "Add":
-            result = self._add(name, *inputs)
+            result = self._add(name, *inputs[:2])
         elif kind == "Relu":
             result = self._relu(name, inputs[0])
         elif kind == "Concat":

@@ -243,6 +243,15 @@ def test_other_operators_are_named(kind: str, remedy: str) -> None:
     assert remedy in message
 
 
+@pytest.mark.parametrize("kind", ["MatMul", "Gemm", "Add", "Relu"])
+def test_operators_without_an_input_are_named(kind: str) -> None:
+    """A model in memory has passed no checker of ONNX."""
+    model = to_qonnx(TypedGraph.load(zoo_path("event-pixel") / "filter"))
+    tensors = [model.graph.node[0].output[0]] if kind != "Relu" else []
+    model.graph.node.insert(1, helper.make_node(kind, tensors, ["nothing"], name="short"))
+    assert refused(model).startswith("node short lacks an input")
+
+
 def test_batch_normalization_and_bipolar_quantizers_are_named() -> None:
     m = Model()
     constants = [m.constant(name, [1.0, 1.0]) for name in ("a", "b", "c", "d")]
