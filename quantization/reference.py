@@ -37,8 +37,9 @@ class BrevitasReference:
     def __init__(self, model: nn.Module, graph: TypedGraph) -> None:
         self.graph = graph
         apply_pruning_masks(model)
+        self._model = copy.deepcopy(model).double().eval()
         trace = trace_model(
-            copy.deepcopy(model).double().eval(),
+            self._model,
             name=graph.name,
             maxima=graph.maxima,
             shapes={node.name: node.tensor.shape for node in graph.inputs},
@@ -64,14 +65,21 @@ class BrevitasReference:
         """Integers of the visible nodes asked for, each on its node's grid.
 
         Raises:
-            ContractError: A value of the model is not on its node's grid.
+            ContractError: A value of the model is not on its node's grid, or the model called as it is gives other
+                outputs than the operations that torch.fx recorded.
 
         """
         wanted = [node.name for node in self.graph.visible] if nodes is None else list(nodes)
         recorder = _Recorder(self._module, keep={self._origins[name] for name in wanted})
         arguments = [_tensor(inputs[node.name]) for node in self.graph.inputs]
         with torch.no_grad():
-            recorder.run(*arguments)
+            recorded = _leaves(recorder.run(*arguments))
+            called = _leaves(self._model(*arguments))
+        if len(recorded) != len(called) or not all(map(torch.equal, recorded, called)):
+            raise ContractError(
+                f"the model of graph {self.graph.name} computes something that torch.fx does not see",
+                remedy="write forward without conditions on anything but constants, hooks or state of its own",
+            )
         return {name: self._integers(name, recorder.kept[self._origins[name]]) for name in wanted}
 
     def _integers(self, name: str, value: torch.Tensor) -> NDArray[np.int64]:
@@ -96,6 +104,15 @@ class _Recorder(torch.fx.Interpreter):
         if n.name in self.keep:
             self.kept[n.name] = getattr(result, "value", result).clone()  # `x += y` may change it later
         return result
+
+
+def _leaves(results: Any) -> list[torch.Tensor]:  # noqa: ANN401 - whatever a model returns
+    if hasattr(results, "value"):  # a QuantTensor, itself a tuple
+        return [results.value]
+    if isinstance(results, torch.Tensor):
+        return [results]
+    nested = results.values() if isinstance(results, Mapping) else results
+    return [leaf for result in nested if result is not None for leaf in _leaves(result)]
 
 
 def _tensor(array: NDArray[Any]) -> torch.Tensor:

@@ -106,6 +106,19 @@ def test_reference_refuses_another_model() -> None:
         BrevitasReference(other, trace(one, name="network"))
 
 
+def test_reference_calls_the_model_itself() -> None:
+    class Hidden(Perceptron):
+        def forward(self, features: Tensor) -> Tensor:
+            result = super().forward(features)
+            return result if isinstance(features, torch.fx.Proxy) else -result  # torch.fx never sees the sign
+
+    torch.manual_seed(0)
+    model = trained(Hidden(), lambda: (torch.randn(64, 5),))
+    graph = trace(model, name="network")
+    with pytest.raises(ContractError, match=r"torch\.fx does not see"):
+        BrevitasReference(model, graph).run(random_inputs(graph, seed=0, sizes={"R": 20}))
+
+
 def broken(change: Callable[[Perceptron], None]) -> nn.Module:
     model = Perceptron()
     change(model)
