@@ -38,6 +38,9 @@ def build(
     compile_csim: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="Compile each C simulation too. Default: yes.")
     ] = None,
+    overwrite: Annotated[
+        bool | None, typer.Option("--overwrite", help="Replace projects that hold results of vendors' tools.")
+    ] = None,
     config: ConfigFile = None,
     assignments: Overrides = None,
     as_json: AsJson = False,
@@ -62,6 +65,7 @@ def build(
         "events": events,
         "graphs": graphs,
         "compile": compile_csim,
+        "overwrite": overwrite,
     }
     settings = configure(BuildConfig, config, assignments, options)
     result = run(settings)

@@ -10,6 +10,7 @@ from .project import HlsProject, ProjectConfig
 from .streams import Stream, project_streams
 from .synthesis_reports import read_reports
 from .vectors import pad_inputs, write_vectors
+from .vendor import vendor_results
 from .writer import write_project
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "project_streams",
     "read_reports",
     "static_shape",
+    "vendor_results",
     "write_project",
     "write_vectors",
 ]

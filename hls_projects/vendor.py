@@ -93,5 +93,11 @@ def write_vendor_files(
         write_kernel(directory, name=name, graph=graph, config=config, model=model)
 
 
+def vendor_results(directory: Path) -> tuple[Path, ...]:
+    """What vendors' tools have left in a project: hours of work that writing the project again would take away."""
+    patterns = ("*_prj", "*-fpga", "*-fpga.prj", "build/kernel")
+    return tuple(path for pattern in patterns for path in sorted(directory.glob(pattern)))
+
+
 def _filled(template: str, names: dict[str, object]) -> str:
     return string.Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(names)

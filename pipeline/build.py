@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ..core import ConfigError, RunDirectory, StrictModel, find_tool, load_config, progress
 from ..fpga_backend import NETWORKS
-from ..hls_projects import HlsProject, ProjectConfig, compile_csim, write_project
+from ..hls_projects import HlsProject, ProjectConfig, compile_csim, vendor_results, write_project
 from ..quantization import TypedGraph
 from ..reports.records import Projects
 from .extras import require_extra
@@ -39,6 +39,7 @@ class BuildConfig(StrictModel):
         graph_count: Graphs in the test bench of an interaction network.
         seed: Seed of the choice of rows.
         compile: Compile each project's C simulation too.
+        overwrite: Replace projects that hold what the vendors' tools have made of them.
     """
 
     model: Path | None = None
@@ -53,6 +54,7 @@ class BuildConfig(StrictModel):
     graph_count: int = Field(default=20, ge=1)
     seed: int = 0
     compile: bool = True
+    overwrite: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +88,8 @@ def build(config: BuildConfig) -> BuildResult:
 
     Raises:
         ToolError: The extra `build` is not installed, or the compiler is missing or fails.
-        ConfigError: A network is unknown, its configuration is not one for it, or no network takes the vectors.
+        ConfigError: A network is unknown, its configuration is not one for it, no network takes the vectors, or results
+            of the vendors' tools would be lost.
         DataError: There is no model, or there are too few events or graphs.
         GraphError: hls4ml cannot hold a network.
     """
@@ -99,6 +102,8 @@ def build(config: BuildConfig) -> BuildResult:
     chosen = {name: graphs[name] for name in configs}
     feeds = ["sector" if name == SECTOR_NETWORK else name for name in chosen]
     check_sources(feeds, events=config.events, graphs=config.graphs)
+    if not config.overwrite:
+        _keep_results([config.out / PROJECTS / name for name in chosen])
     wanted = Wanted(hits=config.hits, edges=config.edges, graphs=config.graph_count)
     real = real_vectors(model, chosen, wanted, events=config.events, graphs=config.graphs, seed=config.seed)
     projects: dict[str, HlsProject] = {}
@@ -113,6 +118,15 @@ def build(config: BuildConfig) -> BuildResult:
     inputs = [path for path in (model.chain, config.events, config.graphs) if path is not None]
     run.record(command="build", config=config, inputs=inputs)
     return BuildResult(projects=projects, described=described)
+
+
+def _keep_results(directories: Iterable[Path]) -> None:
+    for directory in directories:
+        for found in vendor_results(directory):
+            raise ConfigError(
+                f"{directory} holds {found.name}, which a vendor's tool made and a new project would replace",
+                remedy="give another --out, or --overwrite",
+            )
 
 
 def network_configs(config: BuildConfig, graphs: Mapping[str, TypedGraph]) -> dict[str, ProjectConfig]:

@@ -28,7 +28,7 @@ COMMANDS = (
 OPTIONS = {
     "simulate": ("--events", "--pile-up", "--seed", "--generator", "--out"),
     "train": ("--events", "--graphs", "--out", "--seed", "--config", "--set"),
-    "build": ("NETWORK", "--model", "--backend", "--design", "--parallelism", "--events", "--compile", "--config"),
+    "build": ("NETWORK", "--model", "--backend", "--design", "--parallelism", "--events", "--overwrite", "--config"),
     "resources": ("PROJECT", "--json"),
     "validate": ("--model", "--events", "--graphs", "--projects", "--executors", "--jobs", "--mutate", "--json"),
     "serve": ("--model", "--device", "--instances", "--grpc-port", "--http-port", "--metrics-port"),

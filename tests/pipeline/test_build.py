@@ -195,6 +195,18 @@ def test_a_damaged_report_is_an_error_and_loses_nothing(built: Path, tmp_path: P
     assert (run / "projects.json").read_bytes() == before
 
 
+def test_results_of_vendors_tools_are_not_replaced_unasked(built: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(built, run)
+    report(run / "projects" / "filter", "csynth_2024.xml", "syn", "report", "{}_csynth.xml")
+    again = BuildConfig(out=run, compile=False, only=("sector_interaction_network", "filter"))
+    with pytest.raises(ConfigError, match=r"filter holds hitfabric_filter_prj.*--overwrite"):
+        build(again)
+    assert (run / "projects" / "filter" / "hitfabric_filter_prj").is_dir()
+    build(again.model_copy(update={"overwrite": True}))
+    assert not (run / "projects" / "filter" / "hitfabric_filter_prj").exists()
+
+
 def test_no_project(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no project; give a project, or the --out folder"):
         resources([tmp_path])
