@@ -202,9 +202,17 @@ def _admitted(graph: TypedGraph, node: Node) -> tuple[str, ...]:
     cases = [case for case in SATURATION_CASES if at_ends[case]]
     if shift <= 0:
         return (*cases, "exact")
-    low = max(source.tensor.low, form.low << shift)
-    high = min(source.tensor.high, ((form.high + 1) << shift) - 1)
+    low, high = _unsaturated(form, shift)
+    low, high = max(source.tensor.low, low), min(source.tensor.high, high)
     return (*cases, *(case for case in ROUNDING_CASES if _possible(graph, source, case, low, high, shift)))
+
+
+def _unsaturated(form: FixedPoint, shift: int) -> tuple[int, int]:
+    """Ends of the integers that become one of the format's when `shift` > 0 bits go, without saturating."""
+    if form.rounding == "TRN":
+        return form.low << shift, ((form.high + 1) << shift) - 1
+    half = 1 << (shift - 1)  # a tie goes to the even integer: to an odd end it does not come
+    return (form.low << shift) - half + (form.low & 1), (form.high << shift) + half - (form.high & 1)
 
 
 def _possible(graph: TypedGraph, source: Node, case: str, low: int, high: int, shift: int) -> bool:

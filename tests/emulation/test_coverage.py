@@ -87,6 +87,17 @@ def chain(weight: list[list[int]], out: FixedPoint, *, weight_bits: int = 8) -> 
     return TypedGraph.from_builder(builder, name="chain")
 
 
+@pytest.mark.parametrize("weight", [-1, 1])
+def test_rounding_to_the_ends_of_a_format_is_admitted(weight: int) -> None:
+    # 1/256 of -128..127: what lies below 0 has a remainder above half and rounds to 0, the smallest of the format.
+    out = FixedPoint(signed=False, width=2, integer=2, rounding="RND_CONV")
+    admitted = GraphCoverage(chain([[weight]], out)).nodes["quant"].admitted
+    assert admitted == ("exact", "below half", "tie", "above half")
+    integers = np.arange(-128, 128) * weight
+    counts = conversion_cases(out, integers, fraction=8)
+    assert {case for case, count in counts.items() if count} == set(admitted)
+
+
 def test_a_path_that_no_vector_takes_is_named() -> None:
     graph = chain([[1, 1]], FixedPoint(signed=True, width=4, integer=4))
     coverage, golden = GraphCoverage(graph), GoldenExecutor(graph)
