@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..core import GraphError, ToolError
+from ..core import GraphError, ToolError, cache_directory
 from ..quantization import TypedGraph
+from .lock_file import locked
 from .project import HlsProject, ProjectConfig
-from .user_cache import locked, user_cache
 from .writer import write_project
 
 ROOM = Path(__file__).parent
@@ -42,7 +42,7 @@ def cached_project(
         _writer_digest(),
     ]
     key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
-    place = user_cache("projects") / f"{graph.name}-{key}"
+    place = cache_directory() / "projects" / f"{graph.name}-{key}"
     with locked(place.with_name(f".{place.name}.lock")):
         if place.is_dir():
             try:

@@ -14,8 +14,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..core import atomic_directory
-from .user_cache import locked, user_cache
+from ..core import atomic_directory, cache_directory
+from .lock_file import locked
 
 HEADER = "hls4ml.h"
 SYSTEM_HEADERS = ("cstdint", "exception", "functional", "iostream", "map", "memory", "string", "vector")
@@ -80,7 +80,7 @@ def precompiled_header(
     text = "".join(f"#include <{name}>\n" for name in SYSTEM_HEADERS)
     text += "".join(f'#include "{name}"\n' for name in (*NUMBERS[types], *layers))
     made_from = json.dumps([version, list(flags), list(folders), shared, text], sort_keys=True)
-    place = user_cache("precompiled") / hashlib.sha256(made_from.encode()).hexdigest()[:16]
+    place = cache_directory() / "precompiled" / hashlib.sha256(made_from.encode()).hexdigest()[:16]
     try:
         with locked(place.with_name(".lock")):
             if not place.is_dir():

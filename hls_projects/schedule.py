@@ -7,6 +7,7 @@ number of stages inside a trip is the tool's choice, and stands here as the smal
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -88,7 +89,7 @@ def expected_cycles(graph: TypedGraph, config: ProjectConfig | None = None) -> S
     return Schedule(layers=tuple(layers), interval=interval, latency=last)
 
 
-class _Estimator:
+class _Estimator(ABC):
     """Passes the times of each layer's first and last result on to its readers; cycle 0 is a graph's first input."""
 
     def __init__(self, config: ProjectConfig) -> None:
@@ -100,8 +101,8 @@ class _Estimator:
         self.first: dict[str, int] = {}
         self.last: dict[str, int] = {}
 
-    def add(self, layer: Mapping[str, Any]) -> LayerCycles:
-        raise NotImplementedError
+    @abstractmethod
+    def add(self, layer: Mapping[str, Any]) -> LayerCycles: ...
 
     def input(self, layer: Mapping[str, Any]) -> None:
         shape = layer["input_shape"]

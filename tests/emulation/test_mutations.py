@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hitfabric.emulation import (
+    Executor,
     compare_executors,
     extreme_vectors,
     format_vectors,
@@ -85,8 +86,8 @@ def test_what_is_not_planted_shows_nowhere(graph: TypedGraph, seed: int) -> None
 def test_native_mutants_are_caught() -> None:
     graph, vectors = lively_network(0)
 
-    def make(mutation: Mutation) -> GoldenExecutor:
-        return make_executor("native", mutation.graph)  # type: ignore[return-value] - same protocol
+    def make(mutation: Mutation) -> Executor:
+        return make_executor("native", mutation.graph)
 
     results = try_mutations(graph, vectors, make=make, executor="native")
     assert {result.executor for result in results} == {"native"}

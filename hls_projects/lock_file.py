@@ -1,17 +1,11 @@
-"""The user's cache folder, and locks between the processes that fill it."""
+"""Locks between the processes that fill the user's cache."""
 
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-
-def user_cache(name: str) -> Path:
-    """`$XDG_CACHE_HOME/hitfabric/<name>`, or the same below `~/.cache`; it need not exist."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hitfabric" / name
 
 
 @contextmanager
