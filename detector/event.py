@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -96,6 +96,8 @@ class Event:
         particle_id: int64 id of the particle that made the hit; `NOISE` (0) none, `UNLABELLED` (-1) not known.
             None where the event has no truth at all.
         particles: Table of generated particles, None where there is none.
+        pile_up: Number of primary vertices of the event: the hard collision and every pile-up collision. None where it
+            is not known.
     """
 
     name: str
@@ -108,8 +110,11 @@ class Event:
     module_id: NDArray[np.int32]
     particle_id: NDArray[np.int64] | None = None
     particles: Particles | None = None
+    pile_up: int | None = None
 
     def __post_init__(self) -> None:
+        if self.pile_up is not None and self.pile_up < 0:
+            raise DataError(f"event {self.name}: pile_up is {self.pile_up}", remedy="give the number of vertices")
         _check_lengths(self, len(self.hit_id), f"event {self.name}")
 
     def __len__(self) -> int:
@@ -172,7 +177,7 @@ class Event:
             for item in fields(self)
             if isinstance(getattr(self, item.name), np.ndarray)
         }
-        return Event(name=self.name, particles=self.particles, **arrays)
+        return replace(self, **arrays)
 
 
 def _check_lengths(table: Event | Particles, length: int, what: str) -> None:

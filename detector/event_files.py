@@ -6,6 +6,7 @@ An event is a set of files that share a prefix, plain or gzip-compressed:
 * `<prefix>-truth.csv`: hit_id, particle_id for every hit (0: noise); or
   `<prefix>-truthlabels.csv`: the same for some hits, the others are unlabelled
 * `<prefix>-particles.csv`: particle_id, vx, vy, vz, px, py, pz, q, nhits
+* `<prefix>-collisions.csv`: one line, primary_vertices (our addition: how many collisions were simulated)
 
 Source: TrackML particle tracking challenge, data description.
 """
@@ -39,6 +40,7 @@ PARTICLE_COLUMNS: Mapping[str, DTypeLike] = {
     "q": np.int32,
     "nhits": np.int32,
 }
+COLLISION_COLUMNS: Mapping[str, DTypeLike] = {"primary_vertices": np.int32}
 SUFFIXES = (".csv", ".csv.gz")
 
 
@@ -109,7 +111,7 @@ def read_event(prefix: Path, *, require_truth: bool = False) -> Event:
         require_truth: Refuse an event without truth and particle table.
 
     Returns:
-        The event; `particle_id` and `particles` are None where their files are absent.
+        The event; `particle_id`, `particles` and `pile_up` are None where their files are absent.
 
     Raises:
         DataError: A file is missing or wrong, a hit id repeats, the event is empty, or truth names a hit that does not
@@ -126,7 +128,9 @@ def read_event(prefix: Path, *, require_truth: bool = False) -> Event:
     columns = {name: hits[name] for name in HIT_COLUMNS}
     particle_id = _read_truth(prefix, hits, required=require_truth)
     particles = _read_particles(prefix, required=require_truth)
-    return Event(name=prefix.name, particle_id=particle_id, particles=particles, **columns)
+    return Event(
+        name=prefix.name, particle_id=particle_id, particles=particles, pile_up=_read_pile_up(prefix), **columns
+    )
 
 
 def write_event(event: Event, directory: Path) -> Path:
@@ -146,6 +150,8 @@ def write_event(event: Event, directory: Path) -> Path:
         labelled = event.particle_id != UNLABELLED
         kind = "truth" if labelled.all() else "truthlabels"
         _write(prefix, kind, {"hit_id": event.hit_id[labelled], "particle_id": event.particle_id[labelled]})
+    if event.pile_up is not None:
+        _write(prefix, "collisions", {"primary_vertices": np.array([event.pile_up], dtype=np.int32)})
     # Hits come last: an event whose hits exist is complete.
     _write(prefix, "hits", {name: getattr(event, name) for name in HIT_COLUMNS})
     return prefix
@@ -200,6 +206,16 @@ def _read_particles(prefix: Path, *, required: bool) -> Particles | None:
     table = read_table(path, PARTICLE_COLUMNS)
     table.require_unique("particle_id")
     return Particles(**{name: table[name] for name in PARTICLE_COLUMNS})
+
+
+def _read_pile_up(prefix: Path) -> int | None:
+    path = _find(prefix, "collisions")
+    if path is None:
+        return None
+    vertices = read_table(path, COLLISION_COLUMNS)["primary_vertices"]
+    if len(vertices) != 1 or vertices[0] < 0:
+        raise DataError(f"{path} holds {vertices.tolist()}", remedy="write one line with the number of vertices")
+    return int(vertices[0])
 
 
 def _write(prefix: Path, kind: str, columns: Mapping[str, NDArray]) -> None:

@@ -7,6 +7,7 @@ smeared along both directions of its module by the resolution of a pitch, pitch 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +82,15 @@ class ActsSimulation:
         Returns:
             Event with truth for every hit and the table of particles that made hits, secondaries included.
         """
-        self._write_particles(self._collisions.crossing(seed))
+        collisions, generated = self._collisions.crossing(seed)
+        self._write_particles(generated)
         self._run(seed)
         if self._modules is None:
             self._modules = read_table(self._folder / "detectors.csv", MODULE_COLUMNS)
         hits = read_table(self._folder / "event000000000-hits.csv", HIT_COLUMNS)
         particles = read_table(self._folder / "event000000000-particles_simulated.csv", PARTICLE_COLUMNS)
-        return _make_event(name, hits, particles, self._modules, np.random.default_rng([seed, 1]))
+        event = _make_event(name, hits, particles, self._modules, np.random.default_rng([seed, 1]))
+        return replace(event, pile_up=collisions)
 
     def _write_particles(self, columns: dict[str, NDArray[Any]]) -> None:
         zero = np.zeros(len(columns["pdg"]), dtype=np.int64)

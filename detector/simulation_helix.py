@@ -57,7 +57,8 @@ def simulate_helix_event(
     Returns:
         Event with truth and particle table; particles without hits are left out.
     """
-    particles = _particles(rng, pile_up=pile_up, eta_max=eta_max, pt_min=pt_min)
+    collisions = 1 + int(rng.poisson(pile_up))
+    particles = _particles(rng, collisions=collisions, eta_max=eta_max, pt_min=pt_min)
     crossings = _crossings(particles)
     smeared = _smear(crossings, rng)
     volume, layer = crossings.volume, crossings.layer
@@ -78,11 +79,11 @@ def simulate_helix_event(
         module_id=_module(x, y, z),
         particle_id=particles.particle_id[particle],
         particles=Particles(nhits=nhits[seen].astype(np.int32), **columns),
+        pile_up=collisions,
     )
 
 
-def _particles(rng: np.random.Generator, *, pile_up: float, eta_max: float, pt_min: float) -> Particles:
-    collisions = 1 + rng.poisson(pile_up)
+def _particles(rng: np.random.Generator, *, collisions: int, eta_max: float, pt_min: float) -> Particles:
     multiplicity = rng.negative_binomial(2.0, 2.0 / (2.0 + CHARGED_PER_COLLISION), size=collisions)
     multiplicity[0] = rng.poisson(HARD_CHARGED)
     collision = np.repeat(np.arange(collisions), multiplicity)

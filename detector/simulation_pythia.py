@@ -78,15 +78,16 @@ class Collisions:
         self._hard = _start(xmldoc, HARD_PROCESSES[process])
         self._soft = _start(xmldoc, PILE_UP_PROCESS) if pile_up > 0 else None
 
-    def crossing(self, seed: int) -> dict[str, NDArray[Any]]:
+    def crossing(self, seed: int) -> tuple[int, dict[str, NDArray[Any]]]:
         """Generate one bunch crossing.
 
         Args:
             seed: Non-negative seed.
 
         Returns:
-            Columns, one entry per charged particle or photon: `vertex` and `particle` (from 1, unique together),
-            `pdg`, `q` (e), `vx`, `vy`, `vz`, `vt` (mm), `px`, `py`, `pz`, `m` (GeV).
+            Number of collisions (the hard one included), and columns, one entry per charged particle or photon:
+            `vertex` and `particle` (from 1, unique together), `pdg`, `q` (e), `vx`, `vy`, `vz`, `vt` (mm), `px`, `py`,
+            `pz`, `m` (GeV).
         """
         rng = np.random.default_rng([seed, 0])
         hard_seed, soft_seed = (int(value) for value in rng.integers(1, LARGEST_SEED, size=2))
@@ -95,7 +96,7 @@ class Collisions:
         if self._soft is not None:
             self._reseed(self._soft, soft_seed)
             tables += [self._collision(self._soft, 2 + number, rng) for number in range(rng.poisson(self._pile_up))]
-        return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        return len(tables), {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
 
     def _reseed(self, generator: Any, seed: int) -> None:  # noqa: ANN401 - chromo's Pythia carries no types
         self._seeder.readString(f"Random:seed = {seed}")

@@ -67,6 +67,19 @@ def test_round_trip_keeps_every_bit(event: Event, tmp_path: Path) -> None:
     assert_equal_events(event, read_event(write_event(event, tmp_path / "events"), require_truth=True))
 
 
+def test_the_number_of_collisions_is_kept(event: Event, tmp_path: Path) -> None:
+    assert event.pile_up is not None and event.pile_up > 1
+    prefix = write_event(event, tmp_path)
+    assert read_event(prefix).pile_up == event.pile_up
+    assert event.select(volumes=PIXEL_VOLUMES).pile_up == event.pile_up
+    path = prefix.with_name(f"{event.name}-collisions.csv.gz")
+    path.write_bytes(gzip.compress(b"primary_vertices\n3\n4\n"))
+    with pytest.raises(DataError, match=r"-collisions\.csv\.gz holds \[3, 4\]"):
+        read_event(prefix)
+    path.unlink()
+    assert read_event(prefix).pile_up is None
+
+
 def test_partial_truth_round_trip(event: Event, tmp_path: Path) -> None:
     assert event.particle_id is not None
     partial = event.particle_id.copy()
