@@ -55,7 +55,7 @@ def save_float_network(network: Trained, directory: Path) -> None:
     content = FloatNetworkFile.model_validate({"kind": kind, "config": network.config.model_dump(mode="json")})
     with atomic_directory(directory) as temporary:
         (temporary / NETWORK_FILE).write_text(content.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        np.savez_compressed(temporary / WEIGHTS_FILE, **arrays)
+        np.savez_compressed(temporary / WEIGHTS_FILE, allow_pickle=False, **arrays)
 
 
 def load_float_network(directory: Path) -> Trained:
