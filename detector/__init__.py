@@ -5,8 +5,20 @@ Positions are in mm, momenta in GeV, angles in rad; hit arrays are float32, indi
 
 from .event import NOISE, PIXEL_VOLUMES, UNLABELLED, Event, Particles
 from .event_files import list_events, read_event, read_events, write_event
-from .features import edge_features, embedding_features, node_features, pair_features
+from .features import (
+    ALL_LAYERS,
+    PIXEL,
+    EdgeInputs,
+    PairScales,
+    edge_features,
+    embedding_features,
+    interaction_features,
+    node_features,
+    pair_features,
+    track_features,
+)
 from .graph_sample import GraphSample, fit_to_maxima, read_graph, read_graphs, write_graph
+from .pair_window import PairWindow
 from .radius import radius_graph
 from .sectors import GraphPart, Sectors, pack_components, phi_sectors
 from .simulation import SimulationConfig, SimulationResult, simulate
@@ -15,13 +27,18 @@ from .track_fit import track_pt
 from .truth import inside_out, label_edges, truth_edges
 
 __all__ = [
+    "ALL_LAYERS",
     "NOISE",
     "NO_TRACK",
+    "PIXEL",
     "PIXEL_VOLUMES",
     "UNLABELLED",
+    "EdgeInputs",
     "Event",
     "GraphPart",
     "GraphSample",
+    "PairScales",
+    "PairWindow",
     "Particles",
     "Sectors",
     "SimulationConfig",
@@ -31,6 +48,7 @@ __all__ = [
     "embedding_features",
     "fit_to_maxima",
     "inside_out",
+    "interaction_features",
     "label_edges",
     "list_events",
     "node_features",
@@ -43,6 +61,7 @@ __all__ = [
     "read_graph",
     "read_graphs",
     "simulate",
+    "track_features",
     "track_pt",
     "truth_edges",
     "write_event",
