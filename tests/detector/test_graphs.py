@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hitfabric.core import DataError, GraphError
-from hitfabric.detector import Event, Particles, connected_components, label_edges, radius_graph, truth_edges
+from hitfabric.detector import (
+    Event,
+    Particles,
+    connected_components,
+    inside_out,
+    label_edges,
+    radius_graph,
+    truth_edges,
+)
 from hitfabric.detector.simulation_helix import simulate_helix_event
 
 # Points on a grid of 1/8: distances are exact, so that ties and points exactly on the radius are common.
@@ -49,6 +57,40 @@ def test_edges_lead_outwards(points: np.ndarray, seed: int) -> None:
         assert (distance[sender], sender) < (distance[receiver], receiver)
     assert edges.tolist() == sorted(edges.tolist())
     assert len(edges) == len(radius_graph(points, 1.0))
+
+
+@settings(max_examples=50, deadline=None)
+@given(points=grid_points, seed=st.integers(0, 100), neighbours=st.none() | st.integers(1, 4))
+def test_the_order_of_hits_does_not_matter(points: np.ndarray, seed: int, neighbours: int | None) -> None:
+    rng = np.random.default_rng(seed)
+    # Different distances: with equal ones a limit of neighbours goes by index, which does depend on the order.
+    points = (points + rng.uniform(0, 0.01, points.shape)).astype(np.float32)
+    features = rng.normal(size=(len(points), 3)).astype(np.float32)
+    order = rng.permutation(len(points))
+    edges = radius_graph(points, 1.0, neighbours, features)
+    shuffled = radius_graph(points[order], 1.0, neighbours, features[order])
+    assert sorted(order[shuffled].tolist()) == edges.tolist()
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_inside_out_by_brute_force(data: st.DataObject) -> None:
+    pairs = data.draw(hnp.arrays(np.int64, (data.draw(st.integers(0, 20)), 2), elements=st.integers(0, 9)))
+    features = data.draw(hnp.arrays(np.float32, (10, 3), elements=st.integers(-2, 2)))
+    key = [(r * r + z * z, hit) for hit, (r, _, z) in enumerate(features.tolist())]
+    wanted = {(min(pair, key=key.__getitem__), max(pair, key=key.__getitem__)) for pair in pairs.tolist()}
+    assert inside_out(pairs, features).tolist() == [list(pair) for pair in sorted(wanted)]
+    by_index = {(min(pair), max(pair)) for pair in pairs.tolist()}
+    assert inside_out(pairs).tolist() == [list(pair) for pair in sorted(by_index)]
+
+
+def test_pairs_of_hits_that_do_not_exist_are_refused() -> None:
+    features = np.zeros((3, 3), np.float32)
+    with pytest.raises(GraphError, match="pairs name hits 1 to 3, there are 3"):
+        inside_out(np.array([[1, 3]]), features)
+    for features in (None, features):
+        with pytest.raises(GraphError, match="pairs name hits -1 to 2"):
+            inside_out(np.array([[2, -1]]), features)
 
 
 def test_too_many_pairs_are_refused_before_they_are_made() -> None:
