@@ -159,7 +159,7 @@ class Chain:
         clock.lap("embedding")
         edge_index = self._connect(embedding, features)
         clock.lap("radius_graph")
-        logits = self._run("filter", {"pairs": pair_features(features, edge_index)})["logits"][:, 0]
+        logits = self.filter_logits(features, edge_index)
         edge_index = edge_index[logits >= config.filter_threshold]
         clock.lap("filter")
         scores = self._score_edges(features, edge_index)
@@ -184,6 +184,15 @@ class Chain:
         """
         _check_features(features)
         return self._connect(self._embed(features), features)
+
+    def filter_logits(self, features: NDArray[np.float32], edge_index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits of the filter for edges of one event, float32 [edges].
+
+        Args:
+            features: As `track` takes them.
+            edge_index: int64 [edges, 2] (sender, receiver), as `candidate_edges` gives them.
+        """
+        return self._run("filter", {"pairs": pair_features(features, edge_index)})["logits"][:, 0]
 
     def _embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._run("embedding", {"features": embedding_features(features)})["embedding"]
