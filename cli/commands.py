@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from ..core import ConfigError
 from . import network_commands
 from .build import build, resources
 from .lint import lint
@@ -66,28 +67,31 @@ def train(
     events: Events = None,
     graphs: Graphs = None,
     out: Out = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="NAME", help="Configuration of a shipped network.")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of weights and samples. Default: 0.")] = None,
     config: ConfigFile = None,
     assignments: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train the networks of the chain, quantization-aware.
+    """Train networks, quantization-aware: the chain on --events, the sector network on --graphs.
 
     Embedding, edge filter and interaction network, each on what the one before lets through; radius and thresholds
-    are chosen on validation events. Writes checkpoints, training curves and the chain directory.
+    are chosen on validation events. Writes checkpoints, training curves, typed graphs and the float references.
     """
     from ..pipeline.train import TrainConfig
     from ..pipeline.train import train as run
 
     options = {"events": events, "graphs": graphs, "out": out, "chain.seed": seed}
-    result = run(configure(TrainConfig, config, assignments, options))
+    result = run(configure(TrainConfig, _recipe_or(config, recipe), assignments, options))
     figures: dict[str, object] = {
         name: None if isinstance(value, float) and math.isnan(value) else value
         for name, value in result.metrics.items()
     }
     if result.sector_auc is not None:
         figures["sector_auc"] = result.sector_auc
-    figures["chain"] = str(result.chain)
+    figures |= {name: str(path) for name, path in (("chain", result.chain), ("sector", result.sector)) if path}
     print_json(figures) if as_json else print_pairs("trained (validation events)", figures)
 
 
@@ -256,6 +260,16 @@ def demo(
         typer.echo(f"mismatch: {line}", err=True)
     if not result.validation.passed or not (result.summary.serving and result.summary.serving.labels_equal):
         raise typer.Exit(MISMATCH)
+
+
+def _recipe_or(config: Path | None, recipe: str | None) -> Path | None:
+    if recipe is None:
+        return config
+    if config is not None:
+        raise ConfigError("--recipe and --config are both given", remedy="give one, and change the rest with --set")
+    from ..models.zoo import recipe_path
+
+    return recipe_path(recipe)
 
 
 def _ratio(part: int, whole: int) -> float | None:

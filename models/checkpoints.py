@@ -22,15 +22,25 @@ NETWORKS: dict[str, tuple[type[Any], type[Any]]] = {
 }
 
 
+def is_quantized(network: nn.Module) -> bool:
+    """Whether any layer of the network quantizes."""
+    return any(type(module).__module__.partition(".")[0] == "brevitas" for module in network.modules())
+
+
 def save_checkpoint(network: Trained, path: Path) -> None:
-    """Write a quantized network, whole or not at all.
+    """Write a network, quantized or float, whole or not at all.
 
     Args:
         network: The network.
         path: File to write; read back with `load_checkpoint`.
     """
     kind = next(name for name, (cls, _) in NETWORKS.items() if isinstance(network, cls))
-    content = {"kind": kind, "config": network.config.model_dump_json(), "state": network.state_dict()}
+    content = {
+        "kind": kind,
+        "config": network.config.model_dump_json(),
+        "quantized": is_quantized(network),
+        "state": network.state_dict(),
+    }
     with atomic_file(path) as temporary:
         torch.save(content, temporary)
 
@@ -42,7 +52,7 @@ def load_checkpoint(path: Path) -> Trained:
         path: The checkpoint.
 
     Returns:
-        The quantized network, in evaluation mode.
+        The network, in evaluation mode.
 
     Raises:
         DataError: The file is missing, is no such checkpoint, or its state does not fit its configuration.
@@ -56,7 +66,8 @@ def load_checkpoint(path: Path) -> Trained:
         raise DataError(f"{path} is no checkpoint", remedy=remedy) from error
     try:
         make, config = NETWORKS[content["kind"]]
-        network: nn.Module = make(config=config.model_validate_json(content["config"]))
+        quantized = content.get("quantized", True)  # older checkpoints are all quantized
+        network: nn.Module = make(config=config.model_validate_json(content["config"]), quantized=quantized)
         network.load_state_dict(content["state"])
     except (KeyError, TypeError, RuntimeError, ValidationError) as error:
         reason = " ".join(str(error).split())

@@ -145,11 +145,13 @@ def _train(
     training: Sequence[TrainingEvent], validation: Sequence[TrainingEvent], config: ChainTraining
 ) -> TrainedChain:
     history = {name: History() for name in ("embedding", "filter", "interaction_network")}
-    embedding = train_embedding(training, validation, config.embedding, seed=config.seed, history=history["embedding"])
+    embedding = train_embedding(
+        training, validation, config.embedding, seed=config.seed, history=history["embedding"]
+    ).network
     radius = choose_radius(embedding, validation, config.embedding.efficiency)
     tables = make_pairs(embedding, training, radius)
     checks = make_pairs(embedding, validation, radius)
-    edge_filter = train_filter(tables, checks, config.filter, seed=config.seed, history=history["filter"])
+    edge_filter = train_filter(tables, checks, config.filter, seed=config.seed, history=history["filter"]).network
     logits = [forward_rows(edge_filter, table.inputs)[:, 0] for table in checks]
     filter_threshold = choose_filter_threshold(logits, checks, config.filter.efficiency)
 
@@ -161,7 +163,7 @@ def _train(
         config.interaction_network,
         seed=config.seed,
         history=history["interaction_network"],
-    )
+    ).network
     threshold, matching = choose_interaction_threshold(network, check_graphs, minimum_hits=config.minimum_hits)
     metrics = {
         **_edge_metrics(checks, check_graphs),

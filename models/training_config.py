@@ -20,7 +20,7 @@ class ScheduleConfig(StrictModel):
 
     Attributes:
         float_epochs: Epochs of the float twin; 0 trains the quantized network from the start.
-        quantized_epochs: Epochs of quantization-aware training.
+        quantized_epochs: Epochs of quantization-aware training; 0 stops at the float network.
         steps: Optimiser steps per epoch.
         learning_rate: Peak learning rate of the float phase (Adam, one cosine cycle).
         quantized_learning_rate: Peak learning rate of the quantized phase.
@@ -29,11 +29,17 @@ class ScheduleConfig(StrictModel):
     """
 
     float_epochs: Annotated[int, Field(ge=0)] = 4
-    quantized_epochs: Count = 4
+    quantized_epochs: Annotated[int, Field(ge=0)] = 4
     steps: Count = 40
     learning_rate: Positive = 3e-3
     quantized_learning_rate: Positive = 1e-3
     seconds: Positive = 120.0
+
+    @model_validator(mode="after")
+    def _trains(self) -> ScheduleConfig:
+        if not self.float_epochs and not self.quantized_epochs:
+            raise ValueError("float_epochs and quantized_epochs must not both be 0")
+        return self
 
 
 class DataConfig(StrictModel):
@@ -144,3 +150,15 @@ class ChainTraining(StrictModel):
     )
     minimum_hits: Annotated[int, Field(ge=2)] = 3
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> ChainTraining:
+        schedules = (self.embedding.schedule, self.filter.schedule, self.interaction_network.schedule)
+        if len({schedule.quantized_epochs > 0 for schedule in schedules}) > 1:
+            raise ValueError("quantized_epochs must be 0 for all three networks, or for none")
+        return self
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the networks stay in float: quantized_epochs is 0."""
+        return self.embedding.schedule.quantized_epochs == 0

@@ -16,7 +16,7 @@ from .inference import forward_rows
 from .networks import EmbeddingNetwork
 from .training_config import EmbeddingTraining
 from .training_data import TrainingEvent
-from .training_loop import History, Task, train
+from .training_loop import History, Task, TrainedPair, train
 
 Pairs = NDArray[np.int64]
 ATTRACTION, REPULSION = 3.0, 2.0  # relative weights of true and of wrong pairs
@@ -30,7 +30,7 @@ def train_embedding(
     *,
     seed: int,
     history: History,
-) -> EmbeddingNetwork:
+) -> TrainedPair[EmbeddingNetwork]:
     """Train the embedding network.
 
     Args:
@@ -41,7 +41,7 @@ def train_embedding(
         history: Takes one row per epoch: `radius`, `pairs_per_hit`.
 
     Returns:
-        The quantized network, in evaluation mode.
+        The quantized network and its float twin, in evaluation mode.
     """
     torch.manual_seed(seed)
     sampler = PairSampler(training, config, seed=seed)

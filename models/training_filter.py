@@ -18,7 +18,7 @@ from .metrics import roc_auc
 from .networks import EmbeddingNetwork, FilterNetwork
 from .training_config import FilterTraining
 from .training_data import TrainingEvent
-from .training_loop import History, Task, train
+from .training_loop import History, Task, TrainedPair, train
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,7 +65,7 @@ def train_filter(
     *,
     seed: int,
     history: History,
-) -> FilterNetwork:
+) -> TrainedPair[FilterNetwork]:
     """Train the filter with binary cross-entropy.
 
     Args:
@@ -76,7 +76,7 @@ def train_filter(
         history: Takes one row per epoch: `auc`, `kept`.
 
     Returns:
-        The quantized network, in evaluation mode.
+        The quantized network and its float twin, in evaluation mode.
 
     Raises:
         DataError: There are no signal or no background edges.

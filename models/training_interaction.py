@@ -17,7 +17,7 @@ from .inference import forward_graph
 from .metrics import roc_auc
 from .networks import InteractionNetwork
 from .training_config import InteractionTraining
-from .training_loop import History, Task, train
+from .training_loop import History, Task, TrainedPair, train
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,7 +57,7 @@ def train_interaction(
     *,
     seed: int,
     history: History,
-) -> InteractionNetwork:
+) -> TrainedPair[InteractionNetwork]:
     """Train the interaction network with binary cross-entropy over the edges of whole graphs.
 
     Args:
@@ -68,7 +68,7 @@ def train_interaction(
         history: Takes one row per epoch: `auc`.
 
     Returns:
-        The quantized network, in evaluation mode.
+        The quantized network and its float twin, in evaluation mode.
 
     Raises:
         DataError: There are no graphs with edges.

@@ -63,16 +63,32 @@ class Task(Generic[Network]):
     higher_is_better: bool = True
 
 
-def train(task: Task[Network], schedule: ScheduleConfig, history: History) -> Network:
-    """Train a quantized network.
+@dataclass(frozen=True, kw_only=True)
+class TrainedPair(Generic[Network]):
+    """What one training gives; both networks in evaluation mode.
+
+    Attributes:
+        network: Quantized network of the best quantized epoch; the float network where `quantized_epochs` is 0.
+        float_twin: Float network of the best float epoch, None where `float_epochs` is 0.
+    """
+
+    network: Network
+    float_twin: Network | None
+
+
+def train(
+    task: Task[Network], schedule: ScheduleConfig, history: History, *, resume: Path | None = None
+) -> TrainedPair[Network]:
+    """Train a float network and, from its weights, a quantized one.
 
     Args:
         task: Network, loss and metrics.
         schedule: Epochs and learning rates.
         history: Takes one row per epoch.
+        resume: Not read yet.
 
     Returns:
-        The network of the best quantized epoch, in evaluation mode.
+        The networks of the best epochs.
 
     Raises:
         DataError: The loss became infinite or NaN.
@@ -92,20 +108,22 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _train(task: Task[Network], schedule: ScheduleConfig, history: History) -> Network:
+def _train(task: Task[Network], schedule: ScheduleConfig, history: History) -> TrainedPair[Network]:
     # Half of the time belongs to each phase, so that a slow machine still quantizes.
-    share = schedule.seconds / (2 if schedule.float_epochs else 1)
-    state: Mapping[str, Tensor] | None = None
+    share = schedule.seconds / (2 if schedule.float_epochs and schedule.quantized_epochs else 1)
+    twin: Network | None = None
     if schedule.float_epochs:
-        twin = _Phase(task, "float", schedule.float_epochs, schedule.steps, schedule.learning_rate, share, history)
-        state = twin.run(task.make(False)).state_dict()
+        phase = _Phase(task, "float", schedule.float_epochs, schedule.steps, schedule.learning_rate, share, history)
+        twin = phase.run(task.make(False))
+        if not schedule.quantized_epochs:
+            return TrainedPair(network=twin, float_twin=twin)
     network = task.make(True)
-    if state is not None:
-        _warm_start(network, state)
+    if twin is not None:
+        _warm_start(network, twin.state_dict())
     calibrate(network, task.loss)
     rate = schedule.quantized_learning_rate if schedule.float_epochs else schedule.learning_rate
     phase = _Phase(task, "quantized", schedule.quantized_epochs, schedule.steps, rate, share, history)
-    return phase.run(network)
+    return TrainedPair(network=phase.run(network), float_twin=twin)
 
 
 def calibrate(network: Network, loss: Callable[[Network], Tensor]) -> None:

@@ -15,7 +15,27 @@ ZOO = Path(__file__).parent / "zoo"
 
 def zoo_names() -> tuple[str, ...]:
     """Names of the shipped networks, sorted."""
-    return tuple(sorted(path.name for path in ZOO.iterdir() if path.is_dir()))
+    files = [*ZOO.glob("*/chain.json"), *ZOO.glob("*/graph.json")]
+    return tuple(sorted(path.parent.name for path in files))
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names of the training recipes, sorted; a recipe may be there before its network is, or without one."""
+    return tuple(sorted(path.parent.name for path in ZOO.glob("*/train.yaml")))
+
+
+def recipe_path(name: str) -> Path:
+    """Configuration of `hitfabric train` with which a shipped network was trained.
+
+    Args:
+        name: One of `recipe_names()`.
+
+    Raises:
+        ConfigError: No such name.
+    """
+    if name not in recipe_names():
+        raise ConfigError(f"no recipe is called {name!r}", remedy=f"choose one of {', '.join(recipe_names())}")
+    return ZOO / name / "train.yaml"
 
 
 def zoo_path(name: str) -> Path:

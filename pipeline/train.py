@@ -1,12 +1,12 @@
-"""`hitfabric train`: events to a chain of trained networks."""
+"""`hitfabric train`: events to a chain of trained networks, graphs to a sector network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..core import DataError, RunDirectory, StrictModel, progress
 from ..detector import GraphSample, list_events, read_graphs
@@ -15,6 +15,7 @@ from ..models.training_config import ChainTraining, InteractionTraining
 from ..quantization import Maxima
 from .curves import write_curves
 from .extras import require_extra
+from .float_chain import FLOAT, save_float_chain
 from .layout import CHAIN, CHECKPOINTS, SECTOR_NETWORK, TRAINING
 
 
@@ -52,20 +53,26 @@ class TrainConfig(StrictModel):
     """Configuration of `hitfabric train`.
 
     Attributes:
-        events: Folder of events in TrackML CSV layout, with truth and particles.
-        graphs: Folder of graphs (npz) of the sector workload; None trains the chain only.
+        events: Folder of events in TrackML CSV layout, with truth and particles; None trains no chain.
+        graphs: Folder of graphs (npz) of the sector workload; None trains no sector network.
         out: Run directory to write.
         chain: Training of the three networks of the chain.
         sector: Training on `graphs`.
         maxima: Largest graph of the firmware.
     """
 
-    events: Path
+    events: Path | None = None
     graphs: Path | None = None
     out: Path = Path("runs/train")
     chain: ChainTraining = ChainTraining()
     sector: SectorTraining = SectorTraining()
     maxima: MaximaConfig = MaximaConfig()
+
+    @model_validator(mode="after")
+    def _has_data(self) -> TrainConfig:
+        if self.events is None and self.graphs is None:
+            raise ValueError("there is nothing to train on: give events (--events), graphs (--graphs) or both")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,24 +80,26 @@ class TrainResult:
     """What was trained.
 
     Attributes:
-        chain: Chain directory.
-        metrics: Figures on the validation events.
+        chain: Chain directory, None where none was trained; a chain of float networks is a float chain directory.
+        sector: Directory of the sector network, None where none was trained.
+        metrics: Figures on the validation events, empty without a chain.
         sector_auc: Area under the ROC curve of the sector network on its validation graphs, if it was trained.
     """
 
-    chain: Path
-    metrics: Mapping[str, float]
+    chain: Path | None = None
+    sector: Path | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
     sector_auc: float | None = None
 
 
 def train(config: TrainConfig) -> TrainResult:
-    """Train the networks, trace them into typed graphs, and write the chain.
+    """Train networks, trace them into typed graphs, and write them beside their float references (`float`).
 
     Args:
-        config: What to train, on what, to where.
+        config: What to train, on what, to where. Networks with `quantized_epochs` 0 are written to `float` only.
 
     Returns:
-        Where the chain is and how good it is.
+        Where the networks are and how good they are.
 
     Raises:
         ToolError: The extra `train` is not installed.
@@ -98,28 +107,41 @@ def train(config: TrainConfig) -> TrainResult:
         ContractError: A network breaks the QAT contract; module and rule are named.
     """
     require_extra("train")
-    list_events(config.events)
+    if config.events is not None:
+        list_events(config.events)
     graphs = _read_sector_graphs(config) if config.graphs is not None else None
-    from ..models.training_chain import train_chain
-    from ..quantization.tracer import trace
+    result = TrainResult() if config.events is None else _train_chain(config, config.events)
+    if graphs is not None:
+        sector, auc = _train_sector(config, *graphs)
+        result = replace(result, sector=sector, sector_auc=auc)
+    inputs = [] if config.graphs is None else [config.graphs]
+    RunDirectory(path=config.out).record(command="train", config=config, inputs=inputs, seed=config.chain.seed)
+    return result
 
-    trained = train_chain(config.events, config.out / CHECKPOINTS, config.chain)
+
+def _train_chain(config: TrainConfig, events: Path) -> TrainResult:
+    from ..models.training_chain import train_chain
+
+    trained = train_chain(events, config.out / CHECKPOINTS, config.chain)
     for name, history in trained.history.items():
         write_curves(history.rows, config.out / TRAINING / f"{name}.csv")
+    settings = ChainConfig.model_validate({**trained.settings(), "volumes": config.chain.data.volumes or ()})
+    if config.chain.is_float:
+        save_float_chain(config.out / FLOAT, settings, trained.networks)
+        return TrainResult(chain=config.out / FLOAT, metrics=trained.metrics)
+    from ..quantization.tracer import trace
+
     maxima = config.maxima.maxima()
     save_chain(
         config.out / CHAIN,
-        config=ChainConfig.model_validate({**trained.settings(), "volumes": config.chain.data.volumes or ()}),
+        config=settings,
         graphs={
             name: trace(network, name=name, maxima=maxima if name == "interaction_network" else None)
             for name, network in trained.networks.items()
         },
         provenance={name: {"training": config.chain.model_dump(mode="json")} for name in trained.networks},
     )
-    auc = _train_sector(config, *graphs) if graphs is not None else None
-    inputs = [] if config.graphs is None else [config.graphs]
-    RunDirectory(path=config.out).record(command="train", config=config, inputs=inputs, seed=config.chain.seed)
-    return TrainResult(chain=config.out / CHAIN, metrics=trained.metrics, sector_auc=auc)
+    return TrainResult(chain=config.out / CHAIN, metrics=trained.metrics)
 
 
 def _read_sector_graphs(config: TrainConfig) -> tuple[list[GraphSample], list[GraphSample]]:
@@ -134,23 +156,32 @@ def _read_sector_graphs(config: TrainConfig) -> tuple[list[GraphSample], list[Gr
     return samples[:training], samples[training:]
 
 
-def _train_sector(config: TrainConfig, training: list[GraphSample], validation: list[GraphSample]) -> float:
+def _train_sector(
+    config: TrainConfig, training: list[GraphSample], validation: list[GraphSample]
+) -> tuple[Path, float]:
+    """Directory of the network and its AUC on the validation graphs."""
     from ..models.checkpoints import save_checkpoint
+    from ..models.float_networks import save_float_network
     from ..models.training_interaction import LabelledGraph, edge_auc, train_interaction
     from ..models.training_loop import History
     from ..quantization.tracer import trace
 
     history = History()
     checks = [LabelledGraph.from_sample(sample) for sample in validation]
-    network = train_interaction(
+    trained = train_interaction(
         [LabelledGraph.from_sample(sample) for sample in progress(training, description="sector graphs")],
         checks,
         config.sector.interaction_network,
         seed=config.chain.seed,
         history=history,
     )
-    save_checkpoint(network, config.out / CHECKPOINTS / f"{SECTOR_NETWORK}.pt")
+    save_checkpoint(trained.network, config.out / CHECKPOINTS / f"{SECTOR_NETWORK}.pt")
     write_curves(history.rows, config.out / TRAINING / f"{SECTOR_NETWORK}.csv")
-    graph = trace(network, name=SECTOR_NETWORK, maxima=config.maxima.maxima())
-    graph.save(config.out / SECTOR_NETWORK, provenance={"training": config.sector.model_dump(mode="json")})
-    return edge_auc(network, checks)
+    directory = config.out / FLOAT / SECTOR_NETWORK
+    if trained.float_twin is not None:
+        save_float_network(trained.float_twin, directory)
+    if config.sector.interaction_network.schedule.quantized_epochs:
+        directory = config.out / SECTOR_NETWORK
+        graph = trace(trained.network, name=SECTOR_NETWORK, maxima=config.maxima.maxima())
+        graph.save(directory, provenance={"training": config.sector.model_dump(mode="json")})
+    return directory, edge_auc(trained.network, checks)

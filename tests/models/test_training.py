@@ -91,7 +91,7 @@ def test_the_interaction_network_tells_straight_from_crossed_edges() -> None:
     schedule = ScheduleConfig(float_epochs=3, quantized_epochs=2, steps=60, learning_rate=2e-2)
     config = InteractionTraining(schedule=schedule)
     history = History()
-    network = train_interaction(graphs[:10], graphs[10:], config, seed=0, history=history)
+    network = train_interaction(graphs[:10], graphs[10:], config, seed=0, history=history).network
     assert edge_auc(network, graphs[10:]) > 0.95
     assert max(row["auc"] for row in history.rows if row["phase"] == "quantized") == edge_auc(network, graphs[10:])
 
