@@ -88,12 +88,13 @@ def _nearest(points: NDArray[np.float64], pairs: NDArray[np.int64], count: int) 
         pairs: int64 [pairs, 2], lower index first, sorted lexicographically.
         count: Neighbours of a hit.
     """
-    crowded = (np.bincount(pairs.ravel(), minlength=len(points)) > count)[pairs]
-    kept: NDArray[np.bool_] = ~crowded.all(axis=1)  # a hit with few neighbours keeps them all
-    rows = np.flatnonzero(crowded.any(axis=1))
+    crowded = np.bincount(pairs.ravel(), minlength=len(points)) > count
+    first, second = crowded[pairs[:, 0]], crowded[pairs[:, 1]]
+    kept = ~(first & second)  # a hit with few neighbours keeps them all
+    rows = np.flatnonzero(first | second)
     rows = rows[np.argsort(_squared_distances(points, pairs[rows]), kind="stable")]
-    near = _ranks(pairs[rows], len(points)) < count
-    kept[rows] |= near.any(axis=1)
+    rank = _ranks(pairs[rows], len(points))
+    kept[rows] |= (rank[:, 0] < count) | (rank[:, 1] < count)
     return pairs[kept]
 
 

@@ -88,9 +88,9 @@ def test_pairs_of_hits_that_do_not_exist_are_refused() -> None:
     features = np.zeros((3, 3), np.float32)
     with pytest.raises(GraphError, match="pairs name hits 1 to 3, there are 3"):
         inside_out(np.array([[1, 3]]), features)
-    for features in (None, features):
+    for given_features in (None, features):
         with pytest.raises(GraphError, match="pairs name hits -1 to 2"):
-            inside_out(np.array([[2, -1]]), features)
+            inside_out(np.array([[2, -1]]), given_features)
 
 
 def test_too_many_pairs_are_refused_before_they_are_made() -> None:
