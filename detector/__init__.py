@@ -23,8 +23,10 @@ from .radius import radius_graph
 from .sectors import GraphPart, Sectors, pack_components, phi_sectors
 from .simulation import SimulationConfig, SimulationResult, simulate
 from .track_builder import NO_TRACK, connected_components
+from .track_building import TrackBuilderConfig, build_tracks
 from .track_fit import track_pt
 from .truth import inside_out, label_edges, truth_edges
+from .walkthrough import WalkthroughSettings, walk_tracks
 
 __all__ = [
     "ALL_LAYERS",
@@ -43,6 +45,9 @@ __all__ = [
     "Sectors",
     "SimulationConfig",
     "SimulationResult",
+    "TrackBuilderConfig",
+    "WalkthroughSettings",
+    "build_tracks",
     "connected_components",
     "edge_features",
     "embedding_features",
@@ -64,6 +69,7 @@ __all__ = [
     "track_features",
     "track_pt",
     "truth_edges",
+    "walk_tracks",
     "write_event",
     "write_graph",
 ]

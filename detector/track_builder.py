@@ -40,14 +40,27 @@ def connected_components(
             )
         edge_index = edge_index[keep]
     component = component_of_node(edge_index, hits)
-    sizes = np.bincount(component, minlength=1)
-    is_track = (sizes >= minimum_hits)[component]
-    _, first, inverse = np.unique(component[is_track], return_index=True, return_inverse=True)
+    return number_tracks(component, minimum_hits)
+
+
+def number_tracks(labels: NDArray[np.int64], minimum_hits: int) -> NDArray[np.int64]:
+    """Number tracks in the order of their lowest hit index and drop the short ones.
+
+    Args:
+        labels: int64 [hits], any number >= 0 for a track, `NO_TRACK` (-1) for none.
+        minimum_hits: Tracks with fewer hits are dropped.
+
+    Returns:
+        int64 [hits]: label 0, 1, ..., `NO_TRACK` (-1) elsewhere.
+    """
+    sizes = np.bincount(labels[labels != NO_TRACK], minlength=1)
+    is_track = (labels != NO_TRACK) & (sizes >= minimum_hits)[labels]
+    _, first, inverse = np.unique(labels[is_track], return_index=True, return_inverse=True)
     order = np.empty(len(first), dtype=np.int64)
     order[np.argsort(first, kind="stable")] = np.arange(len(first))
-    labels = np.full(hits, NO_TRACK, dtype=np.int64)
-    labels[is_track] = order[inverse]
-    return labels
+    numbered = np.full(len(labels), NO_TRACK, dtype=np.int64)
+    numbered[is_track] = order[inverse]
+    return numbered
 
 
 def component_of_node(edge_index: NDArray[np.int64], nodes: int) -> NDArray[np.int64]:

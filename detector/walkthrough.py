@@ -1,0 +1,189 @@
+"""Walkthrough: tracks are the longest paths through the accepted edges."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from ..core import GraphError, StrictModel
+from .longest_paths import Dag, take_best_paths
+from .track_builder import NO_TRACK, component_of_node, number_tracks
+
+LOGIT_STEPS = 2**16
+"""Sums of logits are compared in steps of 1 / LOGIT_STEPS, as integers, so that no rounding depends on an order."""
+
+LOGIT_LIMIT = 1024.0
+"""Logits beyond this magnitude count as this much in a sum."""
+
+Ints = NDArray[np.int64]
+Absorb = Literal["none", "both_sides", "one_side"]
+
+
+class WalkthroughSettings(StrictModel):
+    """Thresholds of the walkthrough, in logits; a probability p is ln(p / (1 - p)).
+
+    Attributes:
+        component_threshold: Smallest logit of an edge that counts at all.
+        walk_min: Smallest logit of a hit's best edge outwards that a walk follows.
+        walk_add: Smallest logit of further edges that a walk follows besides the best; at least `walk_min`.
+        minimum_hits: Fewest hits of a track.
+        absorb: What happens to hits left over after the walk, such as the second of two hits in overlapping modules of
+            one layer: `none` leaves them; `both_sides` gives a hit to the one track it has edges from and to;
+            `one_side` gives a hit without such a track to the only track it has edges with.
+    """
+
+    component_threshold: float = Field(default=-4.6, allow_inf_nan=False)
+    walk_min: float = Field(default=-2.2, allow_inf_nan=False)
+    walk_add: float = Field(default=0.4, allow_inf_nan=False)
+    minimum_hits: int = Field(default=3, ge=1)
+    absorb: Absorb = "both_sides"
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.walk_add < self.walk_min:
+            raise ValueError(f"walk_add {self.walk_add} is below walk_min {self.walk_min}")
+        return self
+
+
+def walk_tracks(
+    edge_index: Ints, logits: NDArray[np.floating], hits: int, *, settings: WalkthroughSettings | None = None
+) -> Ints:
+    """Build tracks from simple components and longest paths.
+
+    1. Edges below `component_threshold` are dropped.
+    2. A connected component in which no hit has two edges inwards or two outwards is a path, and a track.
+    3. In the other components a sweep walks from hit to hit, outwards along the edges with logit >= `walk_add` and
+       along each hit's best edge to a hit without track (largest logit, then lowest hit) if its logit is >= `walk_min`.
+       The best path (most hits, then largest sum of logits, then lowest sequence of hit indices) becomes a track, its
+       hits are removed, and so on until no path of `minimum_hits` is left. As hits are then without their best edge,
+       sweeps are repeated until one finds nothing.
+    4. Left-over hits are absorbed as `settings.absorb` says, over edges with logit >= `walk_min`.
+
+    Args:
+        edge_index: int64 [edges, 2] hit indices, directed from inner to outer hit (see `inside_out`); of a pair given
+            twice the larger logit counts.
+        logits: float [edges], finite.
+        hits: Number of hits.
+        settings: Thresholds; None takes the defaults.
+
+    Returns:
+        int64 [hits]: label 0, 1, ... in the order of each track's lowest hit index, `NO_TRACK` (-1) elsewhere.
+
+    Raises:
+        GraphError: Not one finite logit per edge, an edge that leads out of the event, or a cycle of edges.
+
+    Source: ACORN (Exa.TrkX / GNN4ITk), stage track_building, `cc_and_walk`. ACORN walks from each hit in turn, in one
+    topological order (not a unique one), takes the longest path from it (the last of equals), and so lets a short walk
+    of an early hit break up a longer one; here the longest path of all comes first. ACORN follows logits above the
+    thresholds, here at or above. ACORN makes tracks of two hits and absorbs none.
+    """
+    settings = settings or WalkthroughSettings()
+    dag, logits = _accepted(edge_index, logits, hits, settings.component_threshold)
+    labels = _simple_paths(dag)
+    branching = labels[dag.sender] == NO_TRACK
+    _walk(_part(dag, branching), logits[branching], labels, settings)
+    labels = number_tracks(labels, settings.minimum_hits)
+    if settings.absorb != "none":
+        _absorb(dag, logits, labels, settings)
+    return number_tracks(labels, settings.minimum_hits)
+
+
+def _accepted(
+    edge_index: Ints, logits: NDArray[np.floating], hits: int, threshold: float
+) -> tuple[Dag, NDArray[np.floating]]:
+    """Edges at or above the threshold, each pair once, and their logits; checks the input."""
+    if edge_index.ndim != 2 or edge_index.shape[1] != 2 or logits.shape != (len(edge_index),):
+        raise GraphError(
+            f"edge_index has shape {list(edge_index.shape)} and logits {list(logits.shape)}",
+            remedy="give edge_index [edges, 2] and one logit per edge",
+        )
+    if not np.isfinite(logits).all():
+        row = int(np.flatnonzero(~np.isfinite(logits))[0])
+        raise GraphError(f"the logit of edge {row} is {logits[row]}", remedy="check the network that scored the edges")
+    if len(edge_index) and (edge_index.min() < 0 or edge_index.max() >= hits):
+        raise GraphError(
+            f"edge indices span {edge_index.min()} to {edge_index.max()}, the event has {hits} hits",
+            remedy="give edges between hits of the event",
+        )
+    kept = np.flatnonzero(logits >= threshold)
+    keys = edge_index[kept, 0] * np.int64(hits) + edge_index[kept, 1]
+    kept = kept[np.lexsort((-logits[kept], keys))]
+    sender, receiver = edge_index[kept, 0], edge_index[kept, 1]
+    first = np.ones(len(kept), dtype=np.bool_)
+    first[1:] = (sender[1:] != sender[:-1]) | (receiver[1:] != receiver[:-1])
+    logits = logits[kept[first]]
+    steps = np.rint(np.clip(logits.astype(np.float64), -LOGIT_LIMIT, LOGIT_LIMIT) * LOGIT_STEPS).astype(np.int64)
+    return Dag(nodes=hits, sender=sender[first], receiver=receiver[first], weight=steps), logits
+
+
+def _part(dag: Dag, edges: NDArray[np.bool_]) -> Dag:
+    """Some of the edges, between the same nodes."""
+    return Dag(nodes=dag.nodes, sender=dag.sender[edges], receiver=dag.receiver[edges], weight=dag.weight[edges])
+
+
+def _simple_paths(dag: Dag) -> Ints:
+    """Number of the component of each hit whose component is a path (or the hit alone), `NO_TRACK` elsewhere."""
+    component = component_of_node(np.stack([dag.sender, dag.receiver], axis=1), dag.nodes)
+    branching = np.maximum(_count(dag.sender, dag.nodes), _count(dag.receiver, dag.nodes)) > 1
+    simple = np.ones(int(component.max(initial=-1)) + 1, dtype=np.bool_)
+    simple[component[branching]] = False
+    closed = _count(component[dag.sender], len(simple)) >= _count(component, len(simple))
+    if (simple & closed).any():
+        raise GraphError(
+            f"{int(closed[component].sum())} hits lie on a cycle of edges",
+            remedy="direct the edges from the inner to the outer hit first (detector.inside_out)",
+        )
+    return np.where(simple[component], component, NO_TRACK)
+
+
+def _count(values: Ints, length: int) -> Ints:
+    return np.bincount(values, minlength=length)
+
+
+def _walk(dag: Dag, logits: NDArray[np.floating], labels: Ints, settings: WalkthroughSettings) -> None:
+    """Sweeps over the components that branch; writes new labels."""
+    follow, certain = logits >= settings.walk_min, logits >= settings.walk_add
+    while True:
+        free = labels == NO_TRACK
+        open_edges = np.flatnonzero(follow & free[dag.sender] & free[dag.receiver])
+        # Each hit's best edge comes first among those of its sender.
+        order = np.lexsort((dag.receiver[open_edges], -dag.weight[open_edges], dag.sender[open_edges]))
+        open_edges = open_edges[order]
+        best = np.ones(len(open_edges), dtype=np.bool_)
+        best[1:] = np.diff(dag.sender[open_edges]) != 0
+        walked = np.zeros(len(follow), dtype=np.bool_)
+        walked[open_edges] = best | certain[open_edges]
+        graph, rows = dag.keep(walked)
+        path, paths = take_best_paths(graph, max(settings.minimum_hits, 2))
+        if paths == 0:
+            return
+        on_path = path >= 0
+        labels[rows[on_path]] = int(labels.max(initial=NO_TRACK)) + 1 + path[on_path]
+
+
+def _absorb(dag: Dag, logits: NDArray[np.floating], labels: Ints, settings: WalkthroughSettings) -> None:
+    """Give left-over hits to the one track they are joined with; writes new labels."""
+    strong = logits >= settings.walk_min
+    sender, receiver = dag.sender[strong], dag.receiver[strong]
+    tracks = int(labels.max(initial=NO_TRACK)) + 1
+    outwards = (labels[sender] == NO_TRACK) & (labels[receiver] != NO_TRACK)
+    inwards = (labels[sender] != NO_TRACK) & (labels[receiver] == NO_TRACK)
+    after = np.unique(sender[outwards] * tracks + labels[receiver[outwards]])
+    before = np.unique(receiver[inwards] * tracks + labels[sender[inwards]])
+    both = np.intersect1d(before, after, assume_unique=True)
+    enclosed = both // max(tracks, 1)
+    _give(labels, both, tracks)
+    if settings.absorb == "one_side":
+        either = np.union1d(before, after)
+        _give(labels, either[~np.isin(either // max(tracks, 1), enclosed)], tracks)
+
+
+def _give(labels: Ints, keys: Ints, tracks: int) -> None:
+    """Label the hits for which there is one track only; keys are hit * tracks + track."""
+    hit, track = np.divmod(keys, max(tracks, 1))
+    _, first, times = np.unique(hit, return_index=True, return_counts=True)
+    alone = first[times == 1]
+    labels[hit[alone]] = track[alone]
