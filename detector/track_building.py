@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from ..core import GraphError, StrictModel
 from .track_builder import connected_components
-from .walkthrough import Absorb, WalkthroughSettings, walk_tracks
+from .walkthrough import WalkthroughSettings, walk_tracks
 
 TrackBuilderKind = Literal["connected_components", "walkthrough"]
 
@@ -31,7 +31,7 @@ class TrackBuilderConfig(StrictModel):
     threshold: float = Field(default=0.0, allow_inf_nan=False)
     walk_min: float = Field(default=-2.2, allow_inf_nan=False)
     walk_add: float = Field(default=0.4, allow_inf_nan=False)
-    absorb: Absorb = "both_sides"
+    absorb: bool = True
     minimum_hits: int = Field(default=3, ge=1)
 
     @model_validator(mode="after")

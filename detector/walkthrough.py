@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from ..core import GraphError, StrictModel
+from .absorption import absorb_tracks
 from .longest_paths import Dag, take_best_paths
 from .track_builder import NO_TRACK, component_of_node, number_tracks
 
@@ -19,7 +20,6 @@ LOGIT_LIMIT = 1024.0
 """Logits beyond this magnitude count as this much in a sum."""
 
 Ints = NDArray[np.int64]
-Absorb = Literal["none", "both_sides", "one_side"]
 
 
 class WalkthroughSettings(StrictModel):
@@ -30,16 +30,15 @@ class WalkthroughSettings(StrictModel):
         walk_min: Smallest logit of a hit's best edge outwards that a walk follows.
         walk_add: Smallest logit of further edges that a walk follows besides the best; at least `walk_min`.
         minimum_hits: Fewest hits of a track.
-        absorb: What happens to hits left over after the walk, such as the second of two hits in overlapping modules of
-            one layer: `none` leaves them; `both_sides` gives a hit to the one track it has edges from and to;
-            `one_side` gives a hit without such a track to the only track it has edges with.
+        absorb: Whether tracks absorb the shorter tracks and left-over hits beside them, such as the second of two hits
+            in overlapping modules of one layer (see `absorb_tracks`).
     """
 
     component_threshold: float = Field(default=-4.6, allow_inf_nan=False)
     walk_min: float = Field(default=-2.2, allow_inf_nan=False)
     walk_add: float = Field(default=0.4, allow_inf_nan=False)
-    minimum_hits: int = Field(default=3, ge=1)
-    absorb: Absorb = "both_sides"
+    minimum_hits: int = Field(default=3, ge=2)
+    absorb: bool = True
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -60,7 +59,8 @@ def walk_tracks(
        The best path (most hits, then largest sum of logits, then lowest sequence of hit indices) becomes a track, its
        hits are removed, and so on until no path of `minimum_hits` is left. As hits are then without their best edge,
        sweeps are repeated until one finds nothing.
-    4. Left-over hits are absorbed as `settings.absorb` says, over edges with logit >= `walk_min`.
+    4. If `absorb` is set, further sweeps collect paths of two hits or more, and tracks absorb the shorter tracks and
+       single hits that are joined with them by edges with logit >= `walk_min` (see `absorb_tracks`).
 
     Args:
         edge_index: int64 [edges, 2] hit indices, directed from inner to outer hit (see `inside_out`); of a pair given
@@ -78,16 +78,18 @@ def walk_tracks(
     Source: ACORN (Exa.TrkX / GNN4ITk), stage track_building, `cc_and_walk`. ACORN walks from each hit in turn, in one
     topological order (not a unique one), takes the longest path from it (the last of equals), and so lets a short walk
     of an early hit break up a longer one; here the longest path of all comes first. ACORN follows logits above the
-    thresholds, here at or above. ACORN makes tracks of two hits and absorbs none.
+    thresholds, here at or above. ACORN makes tracks of two hits and absorbs nothing.
     """
     settings = settings or WalkthroughSettings()
     dag, logits = _accepted(edge_index, logits, hits, settings.component_threshold)
     labels = _simple_paths(dag)
     branching = labels[dag.sender] == NO_TRACK
-    _walk(_part(dag, branching), logits[branching], labels, settings)
-    labels = number_tracks(labels, settings.minimum_hits)
-    if settings.absorb != "none":
-        _absorb(dag, logits, labels, settings)
+    part = Dag(nodes=hits, sender=dag.sender[branching], receiver=dag.receiver[branching], weight=dag.weight[branching])
+    follow, certain = (logits[branching] >= limit for limit in (settings.walk_min, settings.walk_add))
+    _sweep(part, follow, certain, labels, settings.minimum_hits)
+    if settings.absorb:
+        _sweep(part, follow, certain, labels, 2)
+        labels = absorb_tracks(labels, part.sender[follow], part.receiver[follow])
     return number_tracks(labels, settings.minimum_hits)
 
 
@@ -119,11 +121,6 @@ def _accepted(
     return Dag(nodes=hits, sender=sender[first], receiver=receiver[first], weight=steps), logits
 
 
-def _part(dag: Dag, edges: NDArray[np.bool_]) -> Dag:
-    """Some of the edges, between the same nodes."""
-    return Dag(nodes=dag.nodes, sender=dag.sender[edges], receiver=dag.receiver[edges], weight=dag.weight[edges])
-
-
 def _simple_paths(dag: Dag) -> Ints:
     """Number of the component of each hit whose component is a path (or the hit alone), `NO_TRACK` elsewhere."""
     component = component_of_node(np.stack([dag.sender, dag.receiver], axis=1), dag.nodes)
@@ -143,47 +140,27 @@ def _count(values: Ints, length: int) -> Ints:
     return np.bincount(values, minlength=length)
 
 
-def _walk(dag: Dag, logits: NDArray[np.floating], labels: Ints, settings: WalkthroughSettings) -> None:
-    """Sweeps over the components that branch; writes new labels."""
-    follow, certain = logits >= settings.walk_min, logits >= settings.walk_add
+def _sweep(dag: Dag, follow: NDArray[np.bool_], certain: NDArray[np.bool_], labels: Ints, minimum_hits: int) -> None:
+    """Sweep until nothing is found; writes new labels.
+
+    Args:
+        dag: Edges of the components that branch.
+        follow: bool [edges], edges a walk follows if they are the best of their sender.
+        certain: bool [edges], edges a walk follows in any case.
+        labels: int64 [hits], changed.
+        minimum_hits: Fewest hits of a path.
+    """
     while True:
         free = labels == NO_TRACK
-        open_edges = np.flatnonzero(follow & free[dag.sender] & free[dag.receiver])
-        # Each hit's best edge comes first among those of its sender.
-        order = np.lexsort((dag.receiver[open_edges], -dag.weight[open_edges], dag.sender[open_edges]))
-        open_edges = open_edges[order]
-        best = np.ones(len(open_edges), dtype=np.bool_)
-        best[1:] = np.diff(dag.sender[open_edges]) != 0
+        edges = np.flatnonzero(follow & free[dag.sender] & free[dag.receiver])
+        edges = edges[np.lexsort((dag.receiver[edges], -dag.weight[edges], dag.sender[edges]))]
+        best = np.ones(len(edges), dtype=np.bool_)
+        best[1:] = np.diff(dag.sender[edges]) != 0
         walked = np.zeros(len(follow), dtype=np.bool_)
-        walked[open_edges] = best | certain[open_edges]
+        walked[edges] = best | certain[edges]
         graph, rows = dag.keep(walked)
-        path, paths = take_best_paths(graph, max(settings.minimum_hits, 2))
+        path, paths = take_best_paths(graph, minimum_hits)
         if paths == 0:
             return
         on_path = path >= 0
         labels[rows[on_path]] = int(labels.max(initial=NO_TRACK)) + 1 + path[on_path]
-
-
-def _absorb(dag: Dag, logits: NDArray[np.floating], labels: Ints, settings: WalkthroughSettings) -> None:
-    """Give left-over hits to the one track they are joined with; writes new labels."""
-    strong = logits >= settings.walk_min
-    sender, receiver = dag.sender[strong], dag.receiver[strong]
-    tracks = int(labels.max(initial=NO_TRACK)) + 1
-    outwards = (labels[sender] == NO_TRACK) & (labels[receiver] != NO_TRACK)
-    inwards = (labels[sender] != NO_TRACK) & (labels[receiver] == NO_TRACK)
-    after = np.unique(sender[outwards] * tracks + labels[receiver[outwards]])
-    before = np.unique(receiver[inwards] * tracks + labels[sender[inwards]])
-    both = np.intersect1d(before, after, assume_unique=True)
-    enclosed = both // max(tracks, 1)
-    _give(labels, both, tracks)
-    if settings.absorb == "one_side":
-        either = np.union1d(before, after)
-        _give(labels, either[~np.isin(either // max(tracks, 1), enclosed)], tracks)
-
-
-def _give(labels: Ints, keys: Ints, tracks: int) -> None:
-    """Label the hits for which there is one track only; keys are hit * tracks + track."""
-    hit, track = np.divmod(keys, max(tracks, 1))
-    _, first, times = np.unique(hit, return_index=True, return_counts=True)
-    alone = first[times == 1]
-    labels[hit[alone]] = track[alone]
