@@ -3,8 +3,10 @@
 Positions are in mm, momenta in GeV, angles in rad; hit arrays are float32, indices int64. Nothing here knows a network.
 """
 
+from .doublets import DoubletCuts, LayerPair, geometric_doublets, geometric_graph, selected_hits
 from .event import NOISE, PIXEL_VOLUMES, UNLABELLED, Event, Particles
 from .event_files import list_events, read_event, read_events, write_event
+from .event_parquet import write_parquet
 from .features import (
     ALL_LAYERS,
     PIXEL,
@@ -17,11 +19,13 @@ from .features import (
     pair_features,
     track_features,
 )
+from .geometry import Detector, Layer
 from .graph_sample import GraphSample, fit_to_maxima, read_graph, read_graphs, write_graph
 from .pair_window import PairWindow
 from .radius import radius_graph
 from .sectors import GraphPart, Sectors, pack_components, phi_sectors
 from .simulation import SimulationConfig, SimulationResult, simulate
+from .sphenix_graph import read_sphenix_graph
 from .track_builder import NO_TRACK, connected_components
 from .track_building import TrackBuilderConfig, build_tracks
 from .track_fit import track_pt
@@ -35,12 +39,16 @@ __all__ = [
     "PIXEL",
     "PIXEL_VOLUMES",
     "UNLABELLED",
+    "Detector",
     "EdgeInputs",
+    "DoubletCuts",
     "Event",
     "GraphPart",
     "GraphSample",
+    "Layer",
     "PairScales",
     "PairWindow",
+    "LayerPair",
     "Particles",
     "Sectors",
     "SimulationConfig",
@@ -52,6 +60,8 @@ __all__ = [
     "edge_features",
     "embedding_features",
     "fit_to_maxima",
+    "geometric_doublets",
+    "geometric_graph",
     "inside_out",
     "interaction_features",
     "label_edges",
@@ -65,6 +75,8 @@ __all__ = [
     "read_events",
     "read_graph",
     "read_graphs",
+    "read_sphenix_graph",
+    "selected_hits",
     "simulate",
     "track_features",
     "track_pt",
@@ -72,4 +84,5 @@ __all__ = [
     "walk_tracks",
     "write_event",
     "write_graph",
+    "write_parquet",
 ]

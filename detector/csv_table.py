@@ -4,33 +4,54 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import re
+import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TextIO, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..core import DataError
 
+if TYPE_CHECKING:
+    import pyarrow
+
 INTEGER = re.compile(r"[+-]?[0-9]+")
+TablePath = Path | zipfile.Path
+"""A file in a folder or a member of a .zip archive."""
+
+UNREADABLE = (
+    OSError,
+    EOFError,
+    zlib.error,
+    UnicodeDecodeError,
+    csv.Error,
+    zipfile.BadZipFile,
+    NotImplementedError,  # a compression that zipfile does not know
+    RuntimeError,  # an encrypted member of an archive
+    KeyError,  # an archive that changed under us
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Columns of one CSV file.
+    """Columns of one file.
 
     Attributes:
         path: The file, for error messages.
         columns: Name to array; all of one length.
+        unit: How a place in the file is named: `line` of a CSV file, or `row`, counted from 0.
     """
 
-    path: Path
+    path: TablePath
     columns: Mapping[str, NDArray[Any]]
+    unit: Literal["line", "row"] = "line"
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -48,9 +69,10 @@ class Table:
             remedy: What to do about it.
 
         Returns:
-            The error, naming file, line and column.
+            The error, naming file, line (or row) and column.
         """
-        return DataError(f"{self.path}, line {_line_of_row(self.path, row)}, column {column}: {reason}", remedy=remedy)
+        place = f"line {_line_of_row(self.path, row)}" if self.unit == "line" else f"row {row}"
+        return DataError(f"{self.path}, {place}, column {column}: {reason}", remedy=remedy)
 
     def require_unique(self, column: str) -> None:
         """Refuse repeated values of an integer column.
@@ -66,8 +88,21 @@ class Table:
             raise self.fail(row, column, f"{values[row]} occurs twice", remedy="give every row its own id")
 
 
-def read_table(path: Path, columns: Mapping[str, DTypeLike]) -> Table:
-    """Read columns of a CSV file (plain, or gzip where the name ends in `.gz`).
+def column_names(path: TablePath) -> list[str]:
+    """Names in the header of a CSV file.
+
+    Raises:
+        DataError: The file cannot be read or is empty.
+    """
+    with _open_text(path) as stream:
+        names = next((row for row in csv.reader(stream) if row), None)
+    if names is None:
+        raise DataError(f"{path} is empty", remedy="give a CSV file with a header line")
+    return names
+
+
+def read_table(path: TablePath, columns: Mapping[str, DTypeLike]) -> Table:
+    """Read columns of a CSV file (plain, or gzip where the name ends in `.gz`; also inside a .zip archive).
 
     Args:
         path: The file; its first line names the columns, others than those asked for are ignored.
@@ -84,7 +119,7 @@ def read_table(path: Path, columns: Mapping[str, DTypeLike]) -> Table:
     import pyarrow
     from pyarrow import csv as arrow_csv
 
-    names = _read_header(path)
+    names = column_names(path)
     for name in columns:
         if names.count(name) != 1:
             problem = "is missing" if name not in names else "occurs twice"
@@ -92,12 +127,15 @@ def read_table(path: Path, columns: Mapping[str, DTypeLike]) -> Table:
                 f"{path}, line 1: column {name} {problem} (found: {', '.join(names)[:200]})",
                 remedy=f"write a header with {','.join(columns)}",
             )
-    wide = {name: pyarrow.int64() if _is_integer(dtype) else pyarrow.float64() for name, dtype in columns.items()}
+    wide = {name: _wide(np.dtype(dtype)) for name, dtype in columns.items()}
     convert = arrow_csv.ConvertOptions(column_types=wide, include_columns=list(columns))
     try:
-        with pyarrow.input_stream(str(path)) as stream:
+        with (
+            _open_binary(path) as raw,
+            pyarrow.input_stream(raw, compression="gzip" if path.suffix == ".gz" else None) as stream,
+        ):
             arrow = arrow_csv.read_csv(stream, convert_options=convert)
-    except (pyarrow.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:
+    except (pyarrow.ArrowException, *UNREADABLE) as error:
         raise _located(path, columns) or _unreadable(path, error) from error
     arrays: dict[str, NDArray[Any]] = {}
     for name, dtype in columns.items():
@@ -129,30 +167,24 @@ def write_table(path: Path, columns: Mapping[str, NDArray[Any]], *, compressed: 
         arrow_csv.write_csv(pyarrow.table(dict(columns)), stream, options)
 
 
+def _open_binary(path: TablePath) -> BinaryIO:
+    return cast(BinaryIO, path.open("rb"))
+
+
 @contextmanager
-def _open_text(path: Path) -> Iterator[TextIO]:
+def _open_text(path: TablePath) -> Iterator[TextIO]:
     try:
-        if path.suffix == ".gz":
-            with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
+        with _open_binary(path) as raw:
+            binary = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if path.suffix == ".gz" else raw
+            with io.TextIOWrapper(binary, encoding="utf-8", newline="") as stream:
                 yield stream
-        else:
-            with path.open(encoding="utf-8", newline="") as stream:
-                yield stream
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
+def _unreadable(path: TablePath, error: Exception) -> DataError:
     reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-    return DataError(f"cannot read {path}: {reason}", remedy="give a CSV file in TrackML layout")
-
-
-def _read_header(path: Path) -> list[str]:
-    with _open_text(path) as stream:
-        names = next((row for row in csv.reader(stream) if row), None)
-    if names is None:
-        raise DataError(f"{path} is empty", remedy="give a CSV file with a header line")
-    return names
+    return DataError(f"cannot read {path}: {reason}", remedy="give a whole CSV file in TrackML or ACTS layout")
 
 
 def _data_rows(stream: TextIO) -> Iterator[tuple[int, Sequence[str]]]:
@@ -163,14 +195,14 @@ def _data_rows(stream: TextIO) -> Iterator[tuple[int, Sequence[str]]]:
     yield from rows
 
 
-def _line_of_row(path: Path, row: int) -> int:
+def _line_of_row(path: TablePath, row: int) -> int:
     with _open_text(path) as stream:
         return next((line for number, (line, _) in enumerate(_data_rows(stream)) if number == row), row + 2)
 
 
-def _located(path: Path, columns: Mapping[str, DTypeLike]) -> DataError | None:
+def _located(path: TablePath, columns: Mapping[str, DTypeLike]) -> DataError | None:
     """Error for the first wrong field, found with a slow parser; None where it finds nothing wrong."""
-    names = _read_header(path)
+    names = column_names(path)
     remedy = "correct the field or remove the line"
     with _open_text(path) as stream:
         for line, row in _data_rows(stream):
@@ -181,6 +213,14 @@ def _located(path: Path, columns: Mapping[str, DTypeLike]) -> DataError | None:
                 if reason is not None:
                     return DataError(f"{path}, line {line}, column {name}: {reason}", remedy=remedy)
     return None
+
+
+def _wide(dtype: np.dtype) -> pyarrow.DataType:
+    import pyarrow
+
+    if not _is_integer(dtype):
+        return pyarrow.float64()
+    return pyarrow.uint64() if dtype.kind == "u" else pyarrow.int64()
 
 
 def _is_integer(dtype: DTypeLike) -> bool:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ..core import DataError
-from .geometry import pseudorapidity
+from .geometry import Detector, pseudorapidity
 
 NOISE = 0
 """Particle id of a hit that no particle made."""
@@ -20,6 +20,21 @@ UNLABELLED = -1
 
 PIXEL_VOLUMES = (7, 8, 9)
 """Volume ids of the pixel detector (negative endcap, barrel, positive endcap) in the TrackML / Generic detector."""
+
+HIT_COLUMNS: Mapping[str, DTypeLike] = {
+    "hit_id": np.int64,
+    **dict.fromkeys(("x", "y", "z"), np.float32),
+    **dict.fromkeys(("volume_id", "layer_id", "module_id"), np.int32),
+}
+"""Columns of a table of hits, by the names of `Event`."""
+
+PARTICLE_COLUMNS: Mapping[str, DTypeLike] = {
+    "particle_id": np.int64,
+    **dict.fromkeys(("vx", "vy", "vz", "px", "py", "pz"), np.float32),
+    "q": np.int32,
+    "nhits": np.int32,
+}
+"""Columns of a table of particles, by the names of `Particles`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,6 +113,7 @@ class Event:
         particles: Table of generated particles, None where there is none.
         pile_up: Number of primary vertices of the event: the hard collision and every pile-up collision. None where it
             is not known.
+        detector: Modules of the detector, None where its `detectors.csv` is not there.
     """
 
     name: str
@@ -111,6 +127,7 @@ class Event:
     particle_id: NDArray[np.int64] | None = None
     particles: Particles | None = None
     pile_up: int | None = None
+    detector: Detector | None = None
 
     def __post_init__(self) -> None:
         if self.pile_up is not None and self.pile_up < 0:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..core import ToolError
+from .acts_csv import BARCODE, particle_ids
 from .csv_table import Table, read_table, write_table
 from .event import Event, Particles
 from .simulation_pythia import Collisions
@@ -30,10 +31,6 @@ RESOLUTION_MM = {
 }
 """Standard deviation along the two directions of a module, by volume."""
 
-ID_FIELDS = ("particle_id_pv", "particle_id_sv", "particle_id_part", "particle_id_gen", "particle_id_subpart")
-ID_BITS = (0, 8, 16, 8, 12)
-"""How many bits the ids before are shifted for each field, so that every particle has one 64-bit id."""
-
 ROTATION = tuple(f"rot_{axis}{local}" for axis in "xyz" for local in "uv")
 MODULE_COLUMNS: dict[str, DTypeLike] = {
     "geometry_id": np.int64,
@@ -41,11 +38,11 @@ MODULE_COLUMNS: dict[str, DTypeLike] = {
     **dict.fromkeys(ROTATION, np.float64),
 }
 HIT_COLUMNS: dict[str, DTypeLike] = {
-    **dict.fromkeys((*ID_FIELDS, "geometry_id"), np.int64),
+    **dict.fromkeys((*BARCODE, "geometry_id"), np.int64),
     **dict.fromkeys(("tx", "ty", "tz"), np.float64),
 }
 PARTICLE_COLUMNS: dict[str, DTypeLike] = {
-    **dict.fromkeys(ID_FIELDS, np.int64),
+    **dict.fromkeys(BARCODE, np.int64),
     **dict.fromkeys(("vx", "vy", "vz", "px", "py", "pz", "q"), np.float32),
 }
 
@@ -94,7 +91,7 @@ class ActsSimulation:
 
     def _write_particles(self, columns: dict[str, NDArray[Any]]) -> None:
         zero = np.zeros(len(columns["pdg"]), dtype=np.int64)
-        ids = dict(zip(ID_FIELDS, (columns["vertex"], zero, columns["particle"], zero, zero), strict=True))
+        ids = dict(zip(BARCODE, (columns["vertex"], zero, columns["particle"], zero, zero), strict=True))
         kinematics = ("vx", "vy", "vz", "vt", "px", "py", "pz", "m", "q")
         table = ids | {"particle_type": columns["pdg"], "process": zero} | {name: columns[name] for name in kinematics}
         write_table(self._folder / "event000000000-particles.csv", table, compressed=False)
@@ -162,7 +159,7 @@ def _make_event(name: str, hits: Table, particles: Table, modules: Table, rng: n
     position = true_position + np.einsum("hij,hj->hi", rotation, sigma * rng.normal(size=sigma.shape))
     place = np.lexsort((position[:, 0], number, layer, volume))
     x, y, z = position[place].T.astype(np.float32)
-    particle_id = _particle_ids(hits)[place]
+    particle_id = particle_ids(hits)[place]
     return Event(
         name=name,
         hit_id=np.arange(1, len(place) + 1, dtype=np.int64),
@@ -177,16 +174,9 @@ def _make_event(name: str, hits: Table, particles: Table, modules: Table, rng: n
     )
 
 
-def _particle_ids(table: Table) -> NDArray[np.int64]:
-    ids = np.zeros(len(table), dtype=np.int64)
-    for field, bits in zip(ID_FIELDS, ID_BITS, strict=True):
-        ids = (ids << bits) | table[field]
-    return ids
-
-
 def _particle_table(table: Table, particle_id: NDArray[np.int64]) -> Particles:
     """Particles that made hits, with their number of hits."""
-    ids = _particle_ids(table)
+    ids = particle_ids(table)
     seen, counts = np.unique(particle_id, return_counts=True)
     rows = np.flatnonzero(np.isin(ids, seen))
     columns = {key: table[key][rows] for key in ("vx", "vy", "vz", "px", "py", "pz")}
