@@ -70,8 +70,21 @@ def inside_out(pairs: NDArray[np.int64], features: NDArray[np.float32] | None = 
         distance = features[:, 0].astype(np.float64) ** 2 + features[:, 2].astype(np.float64) ** 2
         inward = distance[high] < distance[low]
         sender, receiver = np.where(inward, high, low), np.where(inward, low, high)
-    # Sender and receiver in one integer sort as fast as integers do; np.unique hashes first, 25 times slower.
-    bits = int(high.max(initial=0)).bit_length()
+    return sort_edges(sender, receiver)
+
+
+def sort_edges(sender: NDArray[np.int64], receiver: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Bring edges into one order: sorted lexicographically by sender and receiver, each once.
+
+    Args:
+        sender: int64 [edges], hit indices from 0 to below 2**31.
+        receiver: The same.
+
+    Returns:
+        int64 [edges, 2].
+    """
+    # Both in one integer sort as fast as integers do; np.unique hashes first, 25 times slower.
+    bits = int(receiver.max(initial=0)).bit_length()
     keys = (sender << bits) | receiver
     keys.sort()
     if len(keys):
