@@ -34,6 +34,9 @@ TRACK_FEATURES = PAIR_FEATURES[6:]
 EdgeInputs = Literal["graph", "track"]
 """Edge features of an interaction network: `edge_features` (published graphs) or `track_features` (the chain)."""
 
+EDGE_INPUT_WIDTHS: dict[EdgeInputs, int] = {"graph": 4, "track": len(TRACK_FEATURES)}
+"""Number of edge features by their kind."""
+
 
 class PairScales(StrictModel):
     """Divisors that bring the spread of true pairs to about 1, so that 99 % of them are within +-3 in every column.

@@ -24,7 +24,7 @@ class GraphSample:
     Attributes:
         name: Name, for messages.
         nodes: float32 [N, 3]: r / 1000 mm, phi / pi, z / 1000 mm (see `features.node_features`).
-        edges: float32 [E, 4] (see `features.edge_features`).
+        edges: float32 [E, 4] (see `features.edge_features`), or [E, 6] (see `features.track_features`).
         edge_index: int64 [E, 2], columns (sender, receiver).
         labels: bool [E], True where the edge joins consecutive hits of one particle.
         particle_id: int64 [N], the same for all nodes of one particle.
@@ -40,7 +40,7 @@ class GraphSample:
     def __post_init__(self) -> None:
         expected: Mapping[str, tuple[type[np.generic], tuple[int, ...]]] = {
             "nodes": (np.float32, (len(self.nodes), 3)),
-            "edges": (np.float32, (len(self.edge_index), 4)),
+            "edges": (np.float32, (len(self.edge_index), 6 if self.edges.shape[1:] == (6,) else 4)),
             "edge_index": (np.int64, (len(self.edge_index), 2)),
             "labels": (np.bool_, (len(self.edge_index),)),
             "particle_id": (np.int64, (len(self.nodes),)),

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from ..core import GraphError, StrictModel
 from .track_builder import connected_components
-from .walkthrough import WalkthroughSettings, walk_tracks
+from .walkthrough import WalkthroughSettings, check_walk, walk_tracks
 
 TrackBuilderKind = Literal["connected_components", "walkthrough"]
 
@@ -37,7 +37,7 @@ class TrackBuilderConfig(StrictModel):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.kind == "walkthrough":
-            self.walkthrough()
+            check_walk(self.walk_min, self.walk_add, self.minimum_hits)
         return self
 
     def walkthrough(self) -> WalkthroughSettings:

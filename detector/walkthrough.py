@@ -42,9 +42,20 @@ class WalkthroughSettings(StrictModel):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if self.walk_add < self.walk_min:
-            raise ValueError(f"walk_add {self.walk_add} is below walk_min {self.walk_min}")
+        check_walk(self.walk_min, self.walk_add, self.minimum_hits)
         return self
+
+
+def check_walk(walk_min: float, walk_add: float, minimum_hits: int) -> None:
+    """Check that settings of the walkthrough fit each other, for the models that carry them.
+
+    Raises:
+        ValueError: They do not.
+    """
+    if walk_add < walk_min:
+        raise ValueError(f"walk_add {walk_add} is below walk_min {walk_min}")
+    if minimum_hits < 2:
+        raise ValueError(f"a walk has two hits or more, minimum_hits is {minimum_hits}")
 
 
 def walk_tracks(

@@ -6,64 +6,36 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
 
-from ..core import DataError, GraphError, StrictModel, atomic_directory
+from ..core import DataError
 from ..detector import (
     GraphSample,
-    connected_components,
-    edge_features,
+    build_tracks,
     embedding_features,
-    node_features,
+    interaction_features,
     pack_components,
     pair_features,
     radius_graph,
 )
 from ..emulation import Executor, make_executor
 from ..quantization import TypedGraph
-from .names import CHAIN_FILE, NETWORKS
+from .chain_files import INTERFACES, ChainConfig, check_interfaces, load_config, load_graphs, save_chain
+from .names import NETWORKS
 
-# Inputs and outputs each network must have; None is a width the chain does not depend on.
-INTERFACES: dict[str, dict[str, tuple[int | str | None, ...]]] = {
-    "embedding": {"features": ("R", 6), "embedding": ("R", None)},
-    "filter": {"pairs": ("R", 12), "logits": ("R", 1)},
-    "interaction_network": {
-        "nodes": ("N", 3),
-        "edges": ("E", 4),
-        "edge_index": ("E", 2),
-        "logits": ("E", 1),
-    },
-}
-
-
-class ChainConfig(StrictModel):
-    """What the chain needs besides its networks; stored as `chain.json`.
-
-    Attributes:
-        version: Version of the file.
-        radius: Largest distance of neighbours in embedding space.
-        max_neighbours: Neighbours kept per hit, nearest first; None keeps all.
-        max_edges: Most edges of the radius graph; an event beyond it is refused.
-        filter_threshold: Smallest logit of an edge kept by the filter.
-        interaction_threshold: Smallest logit of an edge kept by the interaction network.
-        minimum_hits: Fewest hits of a track.
-        detector: Name of the detector the networks were trained on.
-        volumes: Detector volumes whose hits they were trained on; empty means all.
-    """
-
-    version: Literal[1] = 1
-    radius: float = Field(gt=0, allow_inf_nan=False)
-    max_neighbours: int | None = Field(default=None, ge=1)
-    max_edges: int = Field(default=2_000_000, ge=1)
-    filter_threshold: float = Field(default=0.0, allow_inf_nan=False)
-    interaction_threshold: float = Field(default=0.0, allow_inf_nan=False)
-    minimum_hits: int = Field(default=3, ge=1)
-    detector: str = "generic"
-    volumes: tuple[int, ...] = ()
+__all__ = [
+    "INTERFACES",
+    "Chain",
+    "ChainConfig",
+    "TrackingResult",
+    "check_interfaces",
+    "load_config",
+    "load_graphs",
+    "save_chain",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,12 +47,16 @@ class TrackingResult:
         edge_index: int64 [edges, 2] (sender, receiver) of the edges the filter kept.
         scores: float32 [edges], logit of the interaction network for each of them.
         seconds: Wall time of each stage.
+        candidate_edges: int64 [candidates, 2] edges before the filter; None unless asked for.
+        candidate_logits: float32 [candidates], logit of the filter for each of them; None unless asked for.
     """
 
     labels: NDArray[np.int64]
     edge_index: NDArray[np.int64]
     scores: NDArray[np.float32]
     seconds: Mapping[str, float]
+    candidate_edges: NDArray[np.int64] | None = None
+    candidate_logits: NDArray[np.float32] | None = None
 
 
 @dataclass(kw_only=True)
@@ -120,7 +96,7 @@ class Chain:
         Raises:
             GraphError: A network is missing, or lacks a tensor the chain needs.
         """
-        check_interfaces(graphs)
+        check_interfaces(graphs, config)
         return cls(config=config, executors={name: make_executor(device, graphs[name]) for name in NETWORKS})
 
     @classmethod
@@ -140,11 +116,12 @@ class Chain:
         """Write configuration and networks as a chain directory, whole or not at all."""
         save_chain(directory, config=self.config, graphs={name: self.executors[name].graph for name in NETWORKS})
 
-    def track(self, features: NDArray[np.float32]) -> TrackingResult:
+    def track(self, features: NDArray[np.float32], *, keep_candidates: bool = False) -> TrackingResult:
         """Find the tracks of one event.
 
         Args:
             features: float32 [hits, 3]: r (mm), phi (rad), z (mm).
+            keep_candidates: Also give the edges before the filter and its logits, for those who measure the stages.
 
         Returns:
             Labels, kept edges with their scores, and seconds per stage.
@@ -157,20 +134,26 @@ class Chain:
         config, clock = self.config, _Clock()
         embedding = self._embed(features)
         clock.lap("embedding")
-        edge_index = self._connect(embedding, features)
+        candidates = self._connect(embedding, features)
         clock.lap("radius_graph")
-        logits = self.filter_logits(features, edge_index)
-        edge_index = edge_index[logits >= config.filter_threshold]
+        logits = self.filter_logits(features, candidates)
+        edge_index = candidates[logits >= config.filter_threshold]
         clock.lap("filter")
         scores = self._score_edges(features, edge_index)
         clock.lap("interaction_network")
-        keep = scores >= config.interaction_threshold
-        labels = connected_components(edge_index, keep, len(features), config.minimum_hits)
-        clock.lap("connected_components")
-        return TrackingResult(labels=labels, edge_index=edge_index, scores=scores, seconds=clock.seconds)
+        labels = build_tracks(edge_index, scores, len(features), config.builder())
+        clock.lap("track_building")
+        return TrackingResult(
+            labels=labels,
+            edge_index=edge_index,
+            scores=scores,
+            seconds=clock.seconds,
+            candidate_edges=candidates if keep_candidates else None,
+            candidate_logits=logits if keep_candidates else None,
+        )
 
     def candidate_edges(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Edges of the radius graph of one event, before the filter.
+        """Edges of the radius graph of one event that lie within the window, before the filter.
 
         Args:
             features: As `track` takes them.
@@ -192,14 +175,16 @@ class Chain:
             features: As `track` takes them.
             edge_index: int64 [edges, 2] (sender, receiver), as `candidate_edges` gives them.
         """
-        return self._run("filter", {"pairs": pair_features(features, edge_index)})["logits"][:, 0]
+        pairs = pair_features(features, edge_index, self.config.scales)
+        return self._run("filter", {"pairs": pairs})["logits"][:, 0]
 
     def _embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._run("embedding", {"features": embedding_features(features)})["embedding"]
 
     def _connect(self, embedding: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.int64]:
         config = self.config
-        return radius_graph(embedding, config.radius, config.max_neighbours, features, max_edges=config.max_edges)
+        pairs = radius_graph(embedding, config.radius, config.max_neighbours, features, max_edges=config.max_edges)
+        return pairs if config.window is None else pairs[config.window.keeps(features, pairs)]
 
     def _run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         return self.executors[network].run(inputs)
@@ -210,7 +195,8 @@ class Chain:
             return np.zeros(0, dtype=np.float32)
         used, compact = np.unique(edge_index, return_inverse=True)
         compact = compact.reshape(edge_index.shape).astype(np.int64)
-        nodes, edges = node_features(features)[used], edge_features(features, edge_index)
+        config = self.config
+        nodes, edges = interaction_features(features[used], compact, kind=config.edge_inputs, scales=config.scales)
         executor = self.executors["interaction_network"]
         if not executor.maxima_limited:
             return self._score_graph(nodes, edges, compact)
@@ -236,78 +222,6 @@ class Chain:
             return np.zeros(0, dtype=np.float32)
         inputs = {"nodes": nodes, "edges": edges, "edge_index": edge_index}
         return self._run("interaction_network", inputs)["logits"][:, 0]
-
-
-def save_chain(
-    directory: Path,
-    *,
-    config: ChainConfig,
-    graphs: Mapping[str, TypedGraph],
-    provenance: Mapping[str, Mapping[str, Any]] | None = None,
-) -> None:
-    """Write a chain directory, whole or not at all.
-
-    Args:
-        directory: Directory to write; an existing one is replaced.
-        config: Radius, thresholds and limits.
-        graphs: The networks `embedding`, `filter` and `interaction_network`.
-        provenance: What made each network, by its name.
-
-    Raises:
-        GraphError: A network is missing, or lacks a tensor the chain needs.
-    """
-    check_interfaces(graphs)
-    with atomic_directory(directory) as temporary:
-        (temporary / CHAIN_FILE).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        for name in NETWORKS:
-            graphs[name].save(temporary / name, provenance=(provenance or {}).get(name))
-
-
-def load_config(directory: Path) -> ChainConfig:
-    """Read `chain.json`.
-
-    Raises:
-        GraphError: It is missing or malformed.
-    """
-    path = directory / CHAIN_FILE
-    remedy = "give a chain directory as written by hitfabric build"
-    try:
-        return ChainConfig.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise GraphError(f"cannot read {path}", remedy=remedy) from error
-    except ValidationError as error:
-        details = ", ".join(f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors())
-        raise GraphError(f"{path}: {details}", remedy=remedy) from error
-
-
-def load_graphs(directory: Path) -> dict[str, TypedGraph]:
-    """Read the networks of a chain directory by name."""
-    return {name: TypedGraph.load(directory / name) for name in NETWORKS}
-
-
-def check_interfaces(graphs: Mapping[str, TypedGraph]) -> None:
-    """Check that the networks have the tensors the chain connects.
-
-    Raises:
-        GraphError: Names the network and the tensor.
-    """
-    for network, interface in INTERFACES.items():
-        if network not in graphs:
-            raise GraphError(f"the chain has no network {network}", remedy=f"give {', '.join(NETWORKS)}")
-        graph = graphs[network]
-        shapes = {node.name: node.tensor.shape for node in (*graph.inputs, *graph.outputs)}
-        for name, wanted in interface.items():
-            found = shapes.get(name)
-            if (
-                found is None
-                or len(found) != len(wanted)
-                or any(want not in (None, have) for want, have in zip(wanted, found, strict=True))
-            ):
-                raise GraphError(
-                    f"network {network} has tensor {name} of shape {found}", remedy=f"build it with shape {wanted}"
-                )
-        if extra := set(shapes) - set(interface):
-            raise GraphError(f"network {network} has tensors {sorted(extra)}", remedy=f"use {sorted(interface)}")
 
 
 def _check_features(features: NDArray[np.float32]) -> None:

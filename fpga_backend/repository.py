@@ -51,9 +51,8 @@ def write_repository(
         raise ConfigError(f"unknown device {device!r}", remedy=f"use one of {', '.join(EXECUTORS)}")
     if min(instances, worker_timeout_ms, worker_start_timeout_ms) < 1:
         raise ConfigError("instances and timeouts must be positive", remedy="give at least 1")
-    load_config(chain_directory)
     graphs = load_graphs(chain_directory)
-    check_interfaces(graphs)
+    check_interfaces(graphs, load_config(chain_directory))
     signatures = {name: network_signature(graphs[name], device=device) for name in NETWORKS}
     signatures[TRACKING] = tracking_signature()
     parameters = {

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import DataError
-from ..detector import NO_TRACK, Event, GraphSample, edge_features, list_events, node_features, read_event, read_graphs
+from ..detector import NO_TRACK, Event, GraphSample, interaction_features, list_events, read_event, read_graphs
 from ..fpga_backend import ChainConfig
 
 
@@ -107,23 +107,28 @@ def choose_events(directory: Path, *, limit: int | None = None, names: Collectio
     return prefixes[:limit]
 
 
-def event_graph(name: str, features: NDArray[np.float32], edge_index: NDArray[np.int64]) -> GraphSample:
+def event_graph(
+    name: str, features: NDArray[np.float32], edge_index: NDArray[np.int64], config: ChainConfig
+) -> GraphSample:
     """The graph that the interaction network sees: hits without an edge are left out.
 
     Args:
         name: Name of the event.
         features: float32 [hits, 3].
         edge_index: int64 [E, 2], hits of each edge.
+        config: The chain's configuration.
 
     Returns:
         The graph, without truth.
     """
     hits, places = np.unique(edge_index, return_inverse=True)
+    places = places.reshape(-1, 2).astype(np.int64)
+    nodes, edges = interaction_features(features[hits], places, kind=config.edge_inputs, scales=config.scales)
     return GraphSample(
         name=name,
-        nodes=node_features(features)[hits],
-        edges=edge_features(features, edge_index),
-        edge_index=places.reshape(-1, 2).astype(np.int64),
+        nodes=nodes,
+        edges=edges,
+        edge_index=places,
         labels=np.zeros(len(edge_index), dtype=np.bool_),
         particle_id=np.zeros(len(hits), dtype=np.int64),
     )

@@ -114,9 +114,9 @@ def event_batches(
         rows = generator.permutation(len(pairs))[: _left(wanted, wanted.edges, taken.pairs)]
         taken.pairs += len(rows)
         for part in _chunks(rows):
-            yield Batch(feed="filter", inputs={"pairs": pair_features(features, pairs[part])})
-        logits = chain.executors["filter"].run({"pairs": pair_features(features, pairs)})["logits"][:, 0]
-        graph = event_graph(event.whole.name, features, pairs[logits >= chain.config.filter_threshold])
+            yield Batch(feed="filter", inputs={"pairs": pair_features(features, pairs[part], chain.config.scales)})
+        kept = chain.filter_logits(features, pairs) >= chain.config.filter_threshold
+        graph = event_graph(event.whole.name, features, pairs[kept], chain.config)
         if whole_events and taken.events == 1:
             yield Batch(feed="interaction_network", inputs=graph_inputs(graph), whole=True)
         for piece in pieces_within(graph, maxima, wanted=wanted.graphs):

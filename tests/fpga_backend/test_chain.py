@@ -118,7 +118,7 @@ def test_tiny_events(chain: Chain, make_hits: MakeHits, hits: int) -> None:
     result = chain.track(make_hits(hits))
     assert result.labels.tolist() == [-1] * hits
     assert result.labels.dtype == np.int64
-    assert set(result.seconds) == {"embedding", "radius_graph", "filter", "interaction_network", "connected_components"}
+    assert set(result.seconds) == {"embedding", "radius_graph", "filter", "interaction_network", "track_building"}
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

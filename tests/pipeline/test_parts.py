@@ -101,7 +101,7 @@ def test_pieces_are_within_the_maxima_and_part_of_the_graph(nodes: int, edges: i
 def test_event_graph_keeps_the_ends_of_each_edge() -> None:
     features = make_event(30).features()
     edge_index = np.array([[3, 7], [7, 20], [29, 3]])
-    graph = event_graph("event", features, edge_index)
+    graph = event_graph("event", features, edge_index, ChainConfig(radius=1.0))
     assert len(graph.nodes) == 4
     radius = graph.nodes[graph.edge_index][:, :, 0] * 1000
     assert np.allclose(radius, features[edge_index][:, :, 0], rtol=1e-5)
