@@ -22,6 +22,9 @@ class PrecisionConfig(StrictModel):
         activation_bits: Hidden activations.
         bias_bits: Biases.
         per_channel: Weight scales per output channel.
+        layer_weight_bits: Weight bits of single layers by module path (`rounds.0.edge_update.dense1: 4`); they win
+            over `weight_bits`.
+        layer_activation_bits: The same for requantizations and ReLUs (`node_scaling.output_quant: 8`).
     """
 
     input_bits: Bits = 12
@@ -29,6 +32,8 @@ class PrecisionConfig(StrictModel):
     activation_bits: Bits = 8
     bias_bits: Bits = 8
     per_channel: bool = False
+    layer_weight_bits: dict[str, Bits] = {}  # noqa: RUF012 - pydantic copies it
+    layer_activation_bits: dict[str, Bits] = {}  # noqa: RUF012
 
 
 class EmbeddingConfig(PrecisionConfig):
@@ -52,7 +57,10 @@ class InteractionConfig(PrecisionConfig):
     Attributes:
         node_inputs: Node features.
         edge_inputs: Edge features.
-        width: Width of every hidden and message tensor.
+        width: Width of every hidden tensor, and of messages and node states unless they have their own.
+        message_width: Width of the messages (edge states); None takes `width`.
+        state_width: Width of the node states; None takes `width`.
+        hidden_layers: Hidden layers of each perceptron.
         rounds: Message-passing rounds.
         aggregate_senders: Nodes also receive the sum of the edges they send, so that a track's information travels
             inwards as well as outwards; otherwise only what comes in.
@@ -65,6 +73,9 @@ class InteractionConfig(PrecisionConfig):
     node_inputs: Width = 3
     edge_inputs: Width = 4
     width: Width = 8
+    message_width: Width | None = None
+    state_width: Width | None = None
+    hidden_layers: Annotated[int, Field(ge=1, le=4)] = 1
     rounds: Annotated[int, Field(ge=1, le=8)] = 1
     aggregate_senders: bool = False
     aggregation: Aggregation = "sum"
@@ -73,8 +84,23 @@ class InteractionConfig(PrecisionConfig):
 
     @property
     def has_encoders(self) -> bool:
-        """Whether nodes and edges are brought to `width` before the first round."""
+        """Whether nodes and edges are brought to the widths of their states before the first round."""
         return self.shared or self.skip != "none"
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Widths of the hidden tensors of each perceptron."""
+        return (self.width,) * self.hidden_layers
+
+    @property
+    def messages(self) -> int:
+        """Width of the messages."""
+        return self.message_width or self.width
+
+    @property
+    def states(self) -> int:
+        """Width of the node states."""
+        return self.state_width or self.width
 
 
 class ConvolutionConfig(PrecisionConfig):

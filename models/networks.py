@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..quantization.modules import EdgeAggregate, EdgeGather
 from .config import EmbeddingConfig, FilterConfig, InteractionConfig
+from .layer_bits import apply_layer_bits
 from .layers import InputScaling, activation, mlp, requantization
 
 COLUMNS: dict[str, Literal[0, 1]] = {"sender": 0, "receiver": 1}
@@ -34,6 +35,7 @@ class EmbeddingNetwork(nn.Module):
         self.layers = mlp(widths, self.config, quantized=quantized)
         self.input_shapes = {"features": ("R", self.config.inputs)}
         self.output_names = ("embedding",)
+        apply_layer_bits(self, self.config, quantized=quantized)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map hit features [R, inputs] to points [R, outputs]."""
@@ -55,6 +57,7 @@ class FilterNetwork(nn.Module):
         self.layers = mlp((self.config.inputs, *self.config.hidden, 1), self.config, quantized=quantized)
         self.input_shapes = {"pairs": ("R", self.config.inputs)}
         self.output_names = ("logits",)
+        apply_layer_bits(self, self.config, quantized=quantized)
 
     def forward(self, pairs: Tensor) -> Tensor:
         """Map pair features [R, inputs] to logits [R, 1]."""
@@ -78,25 +81,26 @@ class Interaction(nn.Module):
     def __init__(self, *, config: InteractionConfig, quantized: bool, edge_inputs: int) -> None:
         super().__init__()
         self.config = config
-        width = config.width
+        states, messages = config.states, config.messages
         self.node_scaling = InputScaling(width=config.node_inputs, config=config, quantized=quantized)
         if edge_inputs:
             self.edge_scaling = InputScaling(width=edge_inputs, config=config, quantized=quantized)
         if config.has_encoders:
-            ends = edge_inputs or 2 * width
-            self.node_encoder = mlp((config.node_inputs, width), config, quantized=quantized, last_activation=True)
-            self.edge_encoder = mlp((ends, width), config, quantized=quantized, last_activation=True)
-        inputs = [(config.node_inputs, edge_inputs)] + [(width, width)] * (config.rounds - 1)
+            ends = edge_inputs or 2 * states
+            self.node_encoder = mlp((config.node_inputs, states), config, quantized=quantized, last_activation=True)
+            self.edge_encoder = mlp((ends, messages), config, quantized=quantized, last_activation=True)
+        inputs = [(config.node_inputs, edge_inputs)] + [(states, messages)] * (config.rounds - 1)
         if config.has_encoders:
-            joined = width * (2 if config.skip == "concat" else 1)
-            inputs = [(joined, joined)] * (1 if config.shared else config.rounds)
+            parts = 2 if config.skip == "concat" else 1
+            inputs = [(parts * states, parts * messages)] * (1 if config.shared else config.rounds)
         self.rounds = nn.ModuleList(
             MessagePassing(node_width=nodes, edge_width=edges, config=config, quantized=quantized)
             for nodes, edges in inputs
         )
         self.gather = EdgeGather()
-        self.output = mlp((3 * width, width, 1), config, quantized=quantized)
+        self.output = mlp((2 * states + messages, *config.hidden, 1), config, quantized=quantized)
         self.output_names = ("logits",)
+        apply_layer_bits(self, config, quantized=quantized)
 
     def score(self, x: Tensor, e: Tensor | None, edge_index: Tensor) -> Tensor:
         """Logits [E, 1] from scaled features of nodes [N, node_inputs] and edges [E, edge_inputs] (or None)."""
@@ -175,11 +179,11 @@ class MessagePassing(nn.Module):
 
     def __init__(self, *, node_width: int, edge_width: int, config: InteractionConfig, quantized: bool) -> None:
         super().__init__()
-        width, bits = config.width, config.activation_bits
+        bits = config.activation_bits
         self.is_residual = config.skip == "residual"
         self.gather = EdgeGather()
         self.edge_update = mlp(
-            (2 * node_width + edge_width, width, width),
+            (2 * node_width + edge_width, *config.hidden, config.messages),
             config,
             quantized=quantized,
             last_activation=not self.is_residual,
@@ -192,16 +196,18 @@ class MessagePassing(nn.Module):
         self.aggregate_quants = nn.ModuleDict(
             {end: requantization(bits, quantized=quantized, signed=False) for end in ends}
         )
-        inputs = node_width + len(ends) * width
         self.node_update = mlp(
-            (inputs, width, width), config, quantized=quantized, last_activation=not self.is_residual
+            (node_width + len(ends) * config.messages, *config.hidden, config.states),
+            config,
+            quantized=quantized,
+            last_activation=not self.is_residual,
         )
         if self.is_residual:
             self.edge_activation = activation(bits, quantized=quantized)
             self.node_activation = activation(bits, quantized=quantized)
 
     def forward(self, x: Tensor, e: Tensor | None, edge_index: Tensor) -> tuple[Tensor, Tensor]:
-        """Update nodes [N, node_width] and edges [E, edge_width] (or None) to [N, width] and [E, width]."""
+        """Update nodes [N, node_width] and edges [E, edge_width] (or None) to [N, states] and [E, messages]."""
         ends = self.gather(x, edge_index)
         messages = self.edge_update(ends if e is None else torch.cat([ends, e], dim=-1))
         if self.is_residual:

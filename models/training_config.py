@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from ..core import StrictModel
-from ..detector import PIXEL_VOLUMES
+from ..detector import PIXEL, PIXEL_VOLUMES, EdgeInputs, PairScales, PairWindow
+from ..detector.features import EDGE_INPUT_WIDTHS
+from ..detector.track_building import TrackBuilderKind
 from .config import EmbeddingConfig, FilterConfig, InteractionConfig
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
+
+
+class PruningConfig(StrictModel):
+    """Magnitude pruning of the float network, before it is quantized.
+
+    Each round removes the same share of the weights that are left, sets the others back to what they were early in
+    training, and trains again: iterative pruning with rewinding (Frankle and Carbin, arXiv:1803.03635; Renda et al.,
+    arXiv:2003.02389). Pruned weights stay exactly 0 through quantization-aware training.
+
+    Attributes:
+        sparsity: Share of the weights of the pruned layers that are 0 in the end.
+        rounds: Rounds of pruning.
+        epochs: Epochs of float training in each round.
+        rewind_epoch: Epoch of the float training whose weights each round starts from; None goes on from the trained
+            weights.
+        scope: Compare magnitudes over all layers together, or within each `layer`.
+        exclude: Layers left alone, by the beginning of their module path; input scalings keep the units of the data.
+    """
+
+    sparsity: Fraction = 0.5
+    rounds: Count = 3
+    epochs: Count = 4
+    rewind_epoch: Annotated[int, Field(ge=1)] | None = 2
+    scope: Literal["global", "layer"] = "global"
+    exclude: tuple[str, ...] = ("node_scaling", "edge_scaling")
 
 
 class ScheduleConfig(StrictModel):
@@ -24,8 +51,13 @@ class ScheduleConfig(StrictModel):
         steps: Optimiser steps per epoch.
         learning_rate: Peak learning rate of the float phase (Adam, one cosine cycle).
         quantized_learning_rate: Peak learning rate of the quantized phase.
-        seconds: Time limit. A phase ends after the epoch in which its half of it is used up. A run that is cut short
-            says so; only a run that is not is reproducible.
+        seconds: Time limit. A phase ends after the epoch in which its equal share of it is used up. A run that is cut
+            short says so; only a run that is not is reproducible.
+        patience: A phase ends after this many epochs without a better one; None trains them all.
+        pruning: Pruning between the two; None prunes nothing.
+        accumulator_bits: Every sum of a quantized layer, partial sums included, fits into a signed accumulator of this
+            width; None sets no bound. See `models.accumulators`.
+        device: Where to train: `auto` takes an accelerator where torch finds one; `cpu` repeats itself bit for bit.
     """
 
     float_epochs: Annotated[int, Field(ge=0)] = 4
@@ -34,9 +66,17 @@ class ScheduleConfig(StrictModel):
     learning_rate: Positive = 3e-3
     quantized_learning_rate: Positive = 1e-3
     seconds: Positive = 120.0
+    patience: Count | None = None
+    pruning: PruningConfig | None = None
+    accumulator_bits: Annotated[int, Field(ge=4, le=62)] | None = None
+    device: str = "auto"
 
     @model_validator(mode="after")
     def _trains(self) -> ScheduleConfig:
+        if self.pruning is not None:
+            rewind = self.pruning.rewind_epoch or 1
+            if rewind > self.float_epochs:
+                raise ValueError("pruning needs float_epochs, and its rewind_epoch must be one of them")
         if not self.float_epochs and not self.quantized_epochs:
             raise ValueError("float_epochs and quantized_epochs must not both be 0")
         return self
@@ -52,6 +92,9 @@ class DataConfig(StrictModel):
         signal_min_pt: Edges within one particle above this transverse momentum (GeV) are signal.
         ignored_min_pt: Edges within one particle between this (GeV) and `signal_min_pt` are neither signal nor
             background.
+        window: Geometric cuts on the pairs of the radius graph; None keeps all.
+        scales: Divisors of the features of pairs.
+        edge_inputs: Edge features of the interaction network.
     """
 
     events: Count | None = 6
@@ -59,6 +102,9 @@ class DataConfig(StrictModel):
     volumes: tuple[int, ...] | None = PIXEL_VOLUMES
     signal_min_pt: Positive = 1.0
     ignored_min_pt: Positive = 0.5
+    window: PairWindow | None = PairWindow()
+    scales: PairScales = PIXEL
+    edge_inputs: EdgeInputs = "track"
 
     @model_validator(mode="after")
     def _ordered(self) -> DataConfig:
@@ -92,7 +138,7 @@ class EmbeddingTraining(StrictModel):
     neighbours: Count = 30
     random_pairs: Count = 4000
     reuse: Count = 4
-    efficiency: Fraction = 0.98
+    efficiency: Fraction = 0.99
 
 
 class FilterTraining(StrictModel):
@@ -110,7 +156,7 @@ class FilterTraining(StrictModel):
     schedule: ScheduleConfig = ScheduleConfig(float_epochs=8, quantized_epochs=3, steps=250, learning_rate=5e-3)
     batch: Count = 8192
     signal_fraction: Fraction = 0.25
-    efficiency: Fraction = 0.985
+    efficiency: Fraction = 0.993
 
 
 class InteractionTraining(StrictModel):
@@ -120,6 +166,8 @@ class InteractionTraining(StrictModel):
         network: Widths, rounds and bits.
         schedule: Epochs and learning rates.
         signal_weight: Weight of a signal edge in the loss, relative to a background edge.
+        pruned_from: Width of the float network that is trained first; its `network.width` most important units go on
+            (structured pruning), trained again for `schedule.float_epochs`. None trains `network` from the start.
     """
 
     network: InteractionConfig = InteractionConfig(input_bits=16)
@@ -127,6 +175,35 @@ class InteractionTraining(StrictModel):
         float_epochs=8, quantized_epochs=6, steps=40, learning_rate=1e-2, quantized_learning_rate=5e-3
     )
     signal_weight: Positive = 1.0
+    pruned_from: Count | None = None
+
+    @model_validator(mode="after")
+    def _is_wider(self) -> InteractionTraining:
+        if self.pruned_from is not None and (self.pruned_from < self.network.width or not self.schedule.float_epochs):
+            raise ValueError("pruned_from needs float_epochs and must not be less than network.width")
+        return self
+
+
+class CandidateTraining(InteractionTraining):
+    """Binary classification of what the filter of the chain lets through: `InteractionTraining` with other defaults."""
+
+    network: InteractionConfig = InteractionConfig(input_bits=16, edge_inputs=6, aggregate_senders=True)
+    schedule: ScheduleConfig = ScheduleConfig(float_epochs=20, quantized_epochs=3, steps=40, learning_rate=1e-2)
+
+
+class BuilderChoice(StrictModel):
+    """How the track builder's thresholds are chosen on the validation events.
+
+    Attributes:
+        kind: `connected_components` or `walkthrough`.
+        max_fake_rate: The most efficient thresholds whose fake rate is at most this are taken; where there are none,
+            those with the largest difference of efficiency and fake rate.
+        minimum_hits: Fewest hits of a track.
+    """
+
+    kind: TrackBuilderKind = "walkthrough"
+    max_fake_rate: Fraction = 0.045
+    minimum_hits: Annotated[int, Field(ge=2)] = 3
 
 
 class ChainTraining(StrictModel):
@@ -137,19 +214,24 @@ class ChainTraining(StrictModel):
         embedding: Embedding network.
         filter: Edge filter.
         interaction_network: Interaction network.
-        minimum_hits: Connected components with fewer hits are no tracks.
+        builder: Track builder.
         seed: Seed of weights and samples.
     """
 
     data: DataConfig = DataConfig()
     embedding: EmbeddingTraining = EmbeddingTraining()
     filter: FilterTraining = FilterTraining()
-    interaction_network: InteractionTraining = InteractionTraining(
-        network=InteractionConfig(input_bits=16, aggregate_senders=True),
-        schedule=ScheduleConfig(float_epochs=20, quantized_epochs=3, steps=40, learning_rate=1e-2),
-    )
-    minimum_hits: Annotated[int, Field(ge=2)] = 3
+    interaction_network: CandidateTraining = CandidateTraining()
+    builder: BuilderChoice = BuilderChoice()
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _fits(self) -> ChainTraining:
+        width, kind = self.interaction_network.network.edge_inputs, self.data.edge_inputs
+        if width != EDGE_INPUT_WIDTHS[kind]:
+            found = f"interaction_network.network.edge_inputs is {width}"
+            raise ValueError(f"{found}, data.edge_inputs {kind} has {EDGE_INPUT_WIDTHS[kind]}")
+        return self
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> ChainTraining:

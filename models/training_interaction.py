@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,8 +14,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ..core import DataError
 from ..detector import GraphSample
-from .inference import forward_graph
+from .inference import as_tensor, forward_graph
 from .metrics import roc_auc
+from .narrowing import check_narrowable, narrow
 from .networks import InteractionNetwork
 from .training_config import InteractionTraining
 from .training_loop import History, Task, TrainedPair, train
@@ -57,6 +59,7 @@ def train_interaction(
     *,
     seed: int,
     history: History,
+    resume: Path | None = None,
 ) -> TrainedPair[InteractionNetwork]:
     """Train the interaction network with binary cross-entropy over the edges of whole graphs.
 
@@ -66,6 +69,7 @@ def train_interaction(
         config: Network and schedule.
         seed: Seed of weights and of the order of the graphs.
         history: Takes one row per epoch: `auc`.
+        resume: File of the training's state (see `training_loop.train`).
 
     Returns:
         The quantized network and its float twin, in evaluation mode.
@@ -77,19 +81,14 @@ def train_interaction(
     if not usable:
         raise DataError("there are no graphs with edges to learn from", remedy="give more graphs, or a looser filter")
     torch.manual_seed(seed)
-    random = np.random.default_rng(seed)
-    weight = torch.tensor(config.signal_weight)
-
-    def loss(network: InteractionNetwork) -> Tensor:
-        graph = usable[random.integers(len(usable))]
-        tensors = (torch.from_numpy(array) for array in (graph.nodes, graph.edges, graph.edge_index))
-        logits = network(*tensors).squeeze(-1)
-        used = torch.from_numpy(graph.used)
-        labels = torch.from_numpy(graph.labels[graph.used]).float()
-        return binary_cross_entropy_with_logits(logits[used], labels, pos_weight=weight)
+    batches = GraphBatches(usable, seed=seed, signal_weight=config.signal_weight)
+    width, wide = config.network.width, config.network
+    if config.pruned_from is not None:
+        check_narrowable(config.network)
+        wide = config.network.model_copy(update={"width": config.pruned_from})
 
     def make(quantized: bool) -> InteractionNetwork:
-        network = InteractionNetwork(config=config.network, quantized=quantized)
+        network = InteractionNetwork(config=config.network if quantized else wide, quantized=quantized)
         network.node_scaling.standardise(torch.from_numpy(np.concatenate([graph.nodes for graph in usable])))
         network.edge_scaling.standardise(torch.from_numpy(np.concatenate([graph.edges for graph in usable])))
         return network
@@ -97,11 +96,43 @@ def train_interaction(
     task = Task(
         name="interaction network",
         make=make,
-        loss=loss,
+        loss=batches.loss,
+        begin=batches.begin,
+        narrow=None if config.pruned_from is None else lambda network: narrow(network, width),
+        key=f"{seed} {config.model_dump_json()} {len(training)} {len(validation)}",
         evaluate=lambda network: {"auc": edge_auc(network, validation)},
         score="auc",
     )
-    return train(task, config.schedule, history)
+    return train(task, config.schedule, history, resume=resume)
+
+
+class GraphBatches:
+    """Draws one graph per step and computes the binary cross-entropy of its edges.
+
+    Args:
+        graphs: Graphs with edges.
+        seed: Seed of the order.
+        signal_weight: Weight of a signal edge, relative to a background edge.
+    """
+
+    def __init__(self, graphs: Sequence[LabelledGraph], *, seed: int, signal_weight: float) -> None:
+        self.graphs = graphs
+        self.seed = seed
+        self.weight = np.array(signal_weight, dtype=np.float32)
+        self.begin(0, 0)
+
+    def begin(self, phase: int, epoch: int) -> None:
+        """Start the samples of an epoch."""
+        self.random = np.random.default_rng([abs(self.seed), phase, epoch])
+
+    def loss(self, network: InteractionNetwork) -> Tensor:
+        """Mean binary cross-entropy over the edges of the next graph."""
+        graph = self.graphs[int(self.random.integers(len(self.graphs)))]
+        logits = network(*(as_tensor(array, network) for array in (graph.nodes, graph.edges, graph.edge_index)))
+        used = as_tensor(graph.used, network)
+        labels = as_tensor(graph.labels[graph.used], network).float()
+        weight = as_tensor(self.weight, network)
+        return binary_cross_entropy_with_logits(logits.squeeze(-1)[used], labels, pos_weight=weight)
 
 
 def edge_auc(network: InteractionNetwork, graphs: Sequence[LabelledGraph]) -> float:

@@ -1,100 +1,68 @@
-"""Two-phase training: the float twin, then quantization-aware training from its weights."""
+"""Training of one network: the float twin, pruning, then quantization-aware training from its weights."""
 
 from __future__ import annotations
 
 import copy
-import csv
-import math
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic
 
 import torch
 from torch import Tensor, nn
 
-from ..core import ContractError, DataError, atomic_file, progress
+from ..core import ConfigError, ContractError
 from ..quantization.presets import CALIBRATION_STEPS
-from .training_config import ScheduleConfig
+from .pruning import Masks, choose_masks, sparsity_of_round
+from .training_config import PruningConfig, ScheduleConfig
+from .training_phase import Phase, Run
+from .training_state import TrainingState
+from .training_task import History, Network, Task, TrainedPair
 
-Network = TypeVar("Network", bound=nn.Module)
-
-
-@dataclass(kw_only=True)
-class History:
-    """Metrics of every epoch.
-
-    Attributes:
-        rows: One mapping per epoch: `phase`, `epoch`, `loss`, `seconds` and the metrics of the network.
-    """
-
-    rows: list[dict[str, float | int | str]] = field(default_factory=list)
-
-    def write(self, path: Path) -> None:
-        """Write the rows as CSV, whole or not at all."""
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, columns)
-            writer.writeheader()
-            writer.writerows(self.rows)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task(Generic[Network]):
-    """What is learned.
-
-    Attributes:
-        name: Shown in progress and messages.
-        make: Makes the quantized network (True) or its float twin (False).
-        loss: Loss of one step; draws its own batch.
-        evaluate: Metrics on validation data; the network is in evaluation mode.
-        score: Name of the metric that decides between epochs.
-        higher_is_better: Direction of `score`.
-    """
-
-    name: str
-    make: Callable[[bool], Network]
-    loss: Callable[[Network], Tensor]
-    evaluate: Callable[[Network], Mapping[str, float]]
-    score: str
-    higher_is_better: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainedPair(Generic[Network]):
-    """What one training gives; both networks in evaluation mode.
-
-    Attributes:
-        network: Quantized network of the best quantized epoch; the float network where `quantized_epochs` is 0.
-        float_twin: Float network of the best float epoch, None where `float_epochs` is 0.
-    """
-
-    network: Network
-    float_twin: Network | None
+__all__ = ["History", "Network", "Task", "TrainedPair", "calibrate", "choose_device", "train", "warm_start"]
 
 
 def train(
     task: Task[Network], schedule: ScheduleConfig, history: History, *, resume: Path | None = None
 ) -> TrainedPair[Network]:
-    """Train a float network and, from its weights, a quantized one.
+    """Train a float network, prune it, and train a quantized one from its weights.
 
     Args:
         task: Network, loss and metrics.
-        schedule: Epochs and learning rates.
+        schedule: Epochs, learning rates, pruning.
         history: Takes one row per epoch.
-        resume: Not read yet.
+        resume: File of the training's state, written after every epoch. Where it exists, the training goes on from
+            there and gives the very result of one that was never interrupted (on the CPU).
 
     Returns:
         The networks of the best epochs.
 
     Raises:
-        DataError: The loss became infinite or NaN.
+        DataError: The loss became infinite or NaN; or `resume` is the state of another training.
+        ConfigError: The device is not there.
+        ContractError: The accumulators cannot be bounded (see `models.accumulators`).
     """
+    key = f"{task.name} {task.key} {schedule.model_dump_json()}"
+    run = Run(state=TrainingState(resume, key), history=history, device=choose_device(schedule.device))
+    history.rows[:] = run.state.rows
     with _one_thread():
-        return _train(task, schedule, history)
+        return _Training(task=task, schedule=schedule, run=run, seed=torch.initial_seed()).train()
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name; `auto` takes an accelerator where torch finds one.
+
+    Raises:
+        ConfigError: There is no such device.
+    """
+    found = torch.accelerator.current_accelerator(check_available=True)
+    if name == "auto":
+        return found or torch.device("cpu")
+    known = ["auto", "cpu", *([found.type] if found is not None else [])]
+    if name.partition(":")[0] not in known:
+        raise ConfigError(f"torch finds no device {name}", remedy=f"use one of {', '.join(known)}")
+    return torch.device(name)
 
 
 @contextmanager
@@ -108,33 +76,112 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _train(task: Task[Network], schedule: ScheduleConfig, history: History) -> TrainedPair[Network]:
-    # Half of the time belongs to each phase, so that a slow machine still quantizes.
-    share = schedule.seconds / (2 if schedule.float_epochs and schedule.quantized_epochs else 1)
-    twin: Network | None = None
-    if schedule.float_epochs:
-        phase = _Phase(task, "float", schedule.float_epochs, schedule.steps, schedule.learning_rate, share, history)
-        twin = phase.run(task.make(False))
-        if not schedule.quantized_epochs:
-            return TrainedPair(network=twin, float_twin=twin)
-    network = task.make(True)
-    if twin is not None:
-        _warm_start(network, twin.state_dict())
-    calibrate(network, task.loss)
-    rate = schedule.quantized_learning_rate if schedule.float_epochs else schedule.learning_rate
-    phase = _Phase(task, "quantized", schedule.quantized_epochs, schedule.steps, rate, share, history)
-    return TrainedPair(network=phase.run(network), float_twin=twin)
+@dataclass(kw_only=True)
+class _Training(Generic[Network]):
+    """The phases of one training, in order."""
+
+    task: Task[Network]
+    schedule: ScheduleConfig
+    run: Run
+    seed: int
+    number: int = 0
+
+    def train(self) -> TrainedPair[Network]:
+        schedule, twin, start = self.schedule, None, None
+        masks: Masks = {}
+        if schedule.float_epochs:
+            twin = start = self._float("float", self._make_float)
+            if self.task.narrow is not None:
+                narrower = self.task.narrow(twin.cpu())
+                start = self._float("narrow", lambda: narrower)
+            if schedule.pruning is not None:
+                start, masks = self._prune(start, schedule.pruning)
+        network = start
+        if schedule.quantized_epochs:
+            network = self._quantize(start, masks)
+        assert network is not None  # the schedule has epochs
+        return TrainedPair(network=network.cpu(), float_twin=None if twin is None else twin.cpu())
+
+    def _float(self, name: str, make: Callable[[], Network]) -> Network:
+        pruning = self.schedule.pruning
+        early = None if pruning is None else pruning.rewind_epoch
+        phase = self._phase(name, self.schedule.float_epochs, self.schedule.learning_rate, early_epoch=early)
+        return phase.run(make, lambda network: None, self.run)
+
+    def _prune(self, network: Network, config: PruningConfig) -> tuple[Network, Masks]:
+        before = "narrow" if self.task.narrow is not None else "float"
+        early = self.run.state.finished[before]["early"]
+        masks: Masks = {}
+        for number in range(1, config.rounds + 1):
+            masks = choose_masks(network.cpu(), config, sparsity_of_round(config, number))
+            start = early or {name: value.clone() for name, value in network.state_dict().items()}
+            phase = self._phase(f"pruned {number}", config.epochs, self.schedule.learning_rate, masks=masks)
+            network = phase.run(self._make_like(network), lambda made, start=start: _load(made, start), self.run)
+        return network, masks
+
+    def _quantize(self, start: Network | None, masks: Masks) -> Network:
+        schedule = self.schedule
+        rate = schedule.learning_rate if start is None else schedule.quantized_learning_rate
+        phase = self._phase("quantized", schedule.quantized_epochs, rate, masks=masks)
+
+        def prepare(network: Network) -> None:
+            if start is not None:
+                warm_start(network, start.state_dict())
+            calibrate(network, self.task.loss)
+
+        return phase.run(lambda: self._seeded(lambda: self.task.make(True)), prepare, self.run)
+
+    def _phase(
+        self, name: str, epochs: int, rate: float, *, masks: Masks | None = None, early_epoch: int | None = None
+    ) -> Phase[Network]:
+        self.number += 1
+        return Phase(
+            task=self.task,
+            schedule=self.schedule,
+            name=name,
+            number=self.number,
+            epochs=epochs,
+            learning_rate=rate,
+            seconds=self.schedule.seconds / self._phases(),
+            masks=masks or {},
+            early_epoch=early_epoch,
+        )
+
+    def _phases(self) -> int:
+        """Phases of the whole training: each may take the same share of the time, so that a slow machine quantizes."""
+        schedule = self.schedule
+        count = bool(schedule.quantized_epochs)
+        if schedule.float_epochs:
+            count += 1 + (self.task.narrow is not None) + (schedule.pruning.rounds if schedule.pruning else 0)
+        return count
+
+    def _make_float(self) -> Network:
+        return self._seeded(lambda: self.task.make(False))
+
+    def _make_like(self, network: Network) -> Callable[[], Network]:
+        """Makes copies of a float network, whose shapes a narrowed one has from its weights alone."""
+        return lambda: copy.deepcopy(network)
+
+    def _seeded(self, make: Callable[[], Network]) -> Network:
+        """Make a network from the seed alone, whether or not the phases before it were trained in this process."""
+        torch.manual_seed(self.seed + self.number)
+        return make()
 
 
 def calibrate(network: Network, loss: Callable[[Network], Tensor]) -> None:
-    """Collect activation statistics without learning, until every scale is a power of two."""
+    """Collect activation statistics on training data, without learning, until every scale is a power of two."""
     network.train()
     with torch.no_grad():
         for _ in range(CALIBRATION_STEPS + 1):
             loss(network)
 
 
-def _warm_start(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+def warm_start(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give a quantized network the weights of a float twin; scales are left to calibration.
+
+    Raises:
+        ContractError: The two have different parameters.
+    """
     result = network.load_state_dict(state, strict=False)
     foreign = [name for name in result.missing_keys if not name.endswith("scaling_impl.value")]
     if foreign or result.unexpected_keys:
@@ -143,63 +190,5 @@ def _warm_start(network: nn.Module, state: Mapping[str, Tensor]) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Phase(Generic[Network]):
-    task: Task[Network]
-    name: str
-    epochs: int
-    steps: int
-    learning_rate: float
-    seconds: float
-    history: History
-
-    def run(self, network: Network) -> Network:
-        optimiser = torch.optim.Adam(network.parameters(), self.learning_rate)
-        total = self.epochs * self.steps
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _cosine(step / total))
-        best, best_state = -math.inf, copy.deepcopy(network.state_dict())
-        start = time.monotonic()
-        for epoch in progress(range(1, self.epochs + 1), description=f"{self.task.name} ({self.name})"):
-            loss = self._epoch(network, optimiser, schedule)
-            metrics = self._evaluate(network)
-            seconds = time.monotonic() - start
-            row = {"phase": self.name, "epoch": epoch, "loss": loss, "seconds": round(seconds, 2)}
-            self.history.rows.append({**row, **metrics})
-            score = metrics[self.task.score] * (1 if self.task.higher_is_better else -1)
-            if score > best:
-                best, best_state = score, copy.deepcopy(network.state_dict())
-            if seconds > self.seconds and epoch < self.epochs:
-                reason = f"{epoch} of {self.epochs} epochs in {seconds:.0f} s: stopped at the time limit"
-                print(f"{self.task.name} ({self.name}): {reason}", file=sys.stderr)
-                break
-        network.load_state_dict(best_state)
-        return network.eval()
-
-    def _epoch(
-        self, network: Network, optimiser: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LRScheduler
-    ) -> float:
-        network.train()
-        total = 0.0
-        for _ in range(self.steps):
-            optimiser.zero_grad()
-            loss = self.task.loss(network)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            total += loss.item()
-        if not math.isfinite(total):
-            raise DataError(
-                f"the loss of {self.task.name} is {total}", remedy="lower the learning rate or check the data"
-            )
-        return total / self.steps
-
-    def _evaluate(self, network: Network) -> Mapping[str, float]:
-        network.eval()
-        with torch.no_grad():
-            return self.task.evaluate(network)
-
-
-def _cosine(progress_made: float) -> float:
-    """Learning rate factor: a short linear warm-up, then a half cosine down to 2 %."""
-    warm_up = min(1.0, (progress_made + 0.005) / 0.05)
-    return warm_up * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(progress_made, 1.0))))
+def _load(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    network.load_state_dict(dict(state))

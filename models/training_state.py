@@ -1,0 +1,69 @@
+"""The state of a training on disk, so that one that was killed continues and ends with the same bits."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..core import DataError, atomic_file
+
+Content = dict[str, Any]
+
+
+class TrainingState:
+    """What is finished of one training, written after every epoch.
+
+    Args:
+        path: File of the state; read where it exists. None keeps nothing.
+        key: Names configuration and seed.
+
+    Attributes:
+        finished: By name of a phase that ended: its `best` weights, and `early` ones where pruning rewinds to them.
+        current: The phase under way: its name, epoch, weights, optimiser, best weights; empty before its first epoch
+            ended.
+        rows: Rows of the history.
+
+    Raises:
+        DataError: The file is no such state, or that of another training.
+    """
+
+    def __init__(self, path: Path | None, key: str) -> None:
+        self.path, self.key = path, key
+        self.finished: dict[str, Content] = {}
+        self.current: Content = {}
+        self.rows: list[Content] = []
+        if path is not None and path.exists():
+            self._read(path)
+
+    def finish(self, name: str, result: Content) -> None:
+        """Note that a phase ended."""
+        self.finished[name] = result
+        self.current = {}
+        self.write()
+
+    def write(self) -> None:
+        """Write the state, whole or not at all."""
+        if self.path is None:
+            return
+        content = {"key": self.key, "finished": self.finished, "current": self.current, "rows": self.rows}
+        with atomic_file(self.path) as temporary:
+            torch.save(content, temporary)
+
+    def _read(self, path: Path) -> None:
+        remedy = "remove it to train from the start"
+        try:
+            content = torch.load(path, weights_only=True, map_location="cpu")
+            key = content["key"]
+            self.finished, self.current, self.rows = (content[name] for name in ("finished", "current", "rows"))
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}", remedy=remedy) from error
+        except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is no state of a training", remedy=remedy) from error
+        if key != self.key:
+            raise DataError(
+                f"{path} is the state of a training with another configuration or seed",
+                remedy="continue with the same settings, or train without --resume",
+            )
