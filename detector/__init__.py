@@ -6,6 +6,7 @@ Positions are in mm, momenta in GeV, angles in rad; hit arrays are float32, indi
 from .doublets import DoubletCuts, LayerPair, geometric_doublets, geometric_graph, selected_hits
 from .event import NOISE, PIXEL_VOLUMES, UNLABELLED, Event, Particles
 from .event_files import list_events, read_event, read_events, write_event
+from .event_folder import write_detector
 from .event_parquet import write_parquet
 from .features import (
     ALL_LAYERS,
@@ -23,7 +24,18 @@ from .geometry import Detector, Layer
 from .graph_sample import GraphSample, fit_to_maxima, read_graph, read_graphs, write_graph
 from .pair_window import PairWindow
 from .radius import radius_graph
-from .sectors import GraphPart, Sectors, pack_components, phi_sectors
+from .sector_grid import (
+    NO_SECTOR,
+    BorderLoss,
+    EventSector,
+    SectorGrid,
+    border_loss,
+    core_sectors,
+    edge_owners,
+    sector_rows,
+    split_event,
+)
+from .sectors import GraphPart, Sectors, cut_graph, pack_components, phi_sectors
 from .simulation import SimulationConfig, SimulationResult, simulate
 from .sphenix_graph import read_sphenix_graph
 from .track_builder import NO_TRACK, connected_components
@@ -35,14 +47,17 @@ from .walkthrough import WalkthroughSettings, walk_tracks
 __all__ = [
     "ALL_LAYERS",
     "NOISE",
+    "NO_SECTOR",
     "NO_TRACK",
     "PIXEL",
     "PIXEL_VOLUMES",
     "UNLABELLED",
+    "BorderLoss",
     "Detector",
     "DoubletCuts",
     "EdgeInputs",
     "Event",
+    "EventSector",
     "GraphPart",
     "GraphSample",
     "Layer",
@@ -50,14 +65,19 @@ __all__ = [
     "PairScales",
     "PairWindow",
     "Particles",
+    "SectorGrid",
     "Sectors",
     "SimulationConfig",
     "SimulationResult",
     "TrackBuilderConfig",
     "WalkthroughSettings",
+    "border_loss",
     "build_tracks",
     "connected_components",
+    "core_sectors",
+    "cut_graph",
     "edge_features",
+    "edge_owners",
     "embedding_features",
     "fit_to_maxima",
     "geometric_doublets",
@@ -76,12 +96,15 @@ __all__ = [
     "read_graph",
     "read_graphs",
     "read_sphenix_graph",
+    "sector_rows",
     "selected_hits",
     "simulate",
+    "split_event",
     "track_features",
     "track_pt",
     "truth_edges",
     "walk_tracks",
+    "write_detector",
     "write_event",
     "write_graph",
     "write_parquet",

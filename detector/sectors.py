@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core import DataError, GraphError
-from .geometry import pseudorapidity
 from .graph_sample import GraphSample
+from .sector_grid import NO_SECTOR, SectorGrid, edge_owners, sector_rows
 from .track_builder import component_of_node
 
 
@@ -22,11 +23,14 @@ class GraphPart:
         node_rows: int64, row of each of its nodes in the whole graph, ascending.
         edge_rows: int64, row of each of its edges in the whole graph, ascending; `scores[part.edge_rows] = part_scores`
             puts results back.
+        owned: bool, edges that belong to this piece. The others are also in a neighbour, which owns them: they carry
+            messages here, and their results are taken there. All True without overlap.
     """
 
     sample: GraphSample
     node_rows: NDArray[np.int64]
     edge_rows: NDArray[np.int64]
+    owned: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,7 +39,7 @@ class Sectors:
 
     Attributes:
         parts: One piece per sector, empty ones included; azimuth runs fastest.
-        lost_edges: Number of edges that cross a border and are in no piece.
+        lost_edges: Number of edges that cross a border and belong to no piece.
         lost_true_edges: How many of these are true.
     """
 
@@ -64,18 +68,34 @@ def phi_sectors(sample: GraphSample, sectors: int = 16, *, eta_sectors: int = 1,
     """
     if sectors < 1 or eta_sectors < 1:
         raise DataError(f"cannot cut into {sectors} x {eta_sectors} sectors", remedy="give at least 1 of each")
-    r, phi, z = sample.nodes.astype(np.float64).T
-    phi_bin = _bin((phi + 1) / 2, sectors)
-    # Nodes hold r and z in units of 1000 mm; eta does not depend on the unit.
-    eta_bin = _bin((pseudorapidity(r, z) / eta_max + 1) / 2, eta_sectors)
-    place = eta_bin * sectors + phi_bin
-    sender, receiver = place[sample.edge_index[:, 0]], place[sample.edge_index[:, 1]]
-    crossing = sender != receiver
-    edge_place = np.where(crossing, -1, sender)
+    return cut_graph(sample, SectorGrid(phi=sectors, eta=eta_sectors, eta_max=eta_max))
+
+
+def cut_graph(sample: GraphSample, grid: SectorGrid) -> Sectors:
+    """Cut a graph into sectors of phi and eta that may overlap.
+
+    A piece has the nodes its sector sees, and all edges between them; which of these are its own is in
+    `GraphPart.owned` (see `sector_grid`). Every edge of the graph belongs to one piece or is counted as lost.
+
+    Args:
+        sample: The graph.
+        grid: The sectors.
+
+    Returns:
+        The `grid.sectors` pieces and the number of edges lost.
+    """
+    # Nodes hold r and z in units of 1000 mm, phi in units of pi.
+    features = sample.nodes.astype(np.float64) * [1000.0, np.pi, 1000.0]
+    owner = edge_owners(features, sample.edge_index, grid)
+    pieces = []
+    for sector, node_rows in enumerate(sector_rows(features, grid)):
+        seen = np.zeros(len(sample.nodes), dtype=np.bool_)
+        seen[node_rows] = True
+        edge_rows = np.flatnonzero(seen[sample.edge_index[:, 0]] & seen[sample.edge_index[:, 1]])
+        pieces.append((node_rows, edge_rows, owner[edge_rows] == sector))
+    lost = owner == NO_SECTOR
     return Sectors(
-        parts=_split(sample, place, edge_place, sectors * eta_sectors),
-        lost_edges=int(crossing.sum()),
-        lost_true_edges=int((crossing & sample.labels).sum()),
+        parts=_parts(sample, pieces), lost_edges=int(lost.sum()), lost_true_edges=int((lost & sample.labels).sum())
     )
 
 
@@ -113,10 +133,6 @@ def pack_components(sample: GraphSample, nodes: int, edges: int) -> tuple[GraphP
     return _split(sample, piece[component], piece[edge_component], int(piece.max(initial=-1)) + 1)
 
 
-def _bin(fraction: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
-    return np.clip(np.floor(fraction * bins), 0, bins - 1).astype(np.int64)
-
-
 def _first_fit(
     node_counts: NDArray[np.int64], edge_counts: NDArray[np.int64], nodes: int, edges: int
 ) -> NDArray[np.int64]:
@@ -140,12 +156,18 @@ def _first_fit(
 def _split(
     sample: GraphSample, node_place: NDArray[np.int64], edge_place: NDArray[np.int64], count: int
 ) -> tuple[GraphPart, ...]:
-    """Pieces 0 to `count` - 1; place -1 is in none."""
-    local = np.zeros(len(node_place), dtype=np.int64)
+    """Pieces 0 to `count` - 1 of a graph no edge of which joins two of them."""
+    rows = zip(_rows_by_place(node_place, count), _rows_by_place(edge_place, count), strict=True)
+    return _parts(sample, [(nodes, edges, np.ones(len(edges), dtype=np.bool_)) for nodes, edges in rows])
+
+
+def _parts(
+    sample: GraphSample, pieces: Sequence[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]]
+) -> tuple[GraphPart, ...]:
+    """Graphs of their own from node rows, edge rows and ownership of each piece."""
+    local = np.zeros(len(sample.nodes), dtype=np.int64)
     parts = []
-    for number, (node_rows, edge_rows) in enumerate(
-        zip(_rows_by_place(node_place, count), _rows_by_place(edge_place, count), strict=True)
-    ):
+    for number, (node_rows, edge_rows, owned) in enumerate(pieces):
         local[node_rows] = np.arange(len(node_rows))
         piece = GraphSample(
             name=f"{sample.name}[{number}]",
@@ -155,7 +177,7 @@ def _split(
             labels=sample.labels[edge_rows],
             particle_id=sample.particle_id[node_rows],
         )
-        parts.append(GraphPart(sample=piece, node_rows=node_rows, edge_rows=edge_rows))
+        parts.append(GraphPart(sample=piece, node_rows=node_rows, edge_rows=edge_rows, owned=owned))
     return tuple(parts)
 
 

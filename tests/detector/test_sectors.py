@@ -59,7 +59,7 @@ def assert_parts_come_from(sample: GraphSample, parts: tuple[GraphPart, ...]) ->
         np.testing.assert_array_equal(part.node_rows[part.sample.edge_index], sample.edge_index[part.edge_rows])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(sample=graphs, sectors=st.integers(1, 20), eta_sectors=st.integers(1, 3))
 def test_sectors_account_for_every_edge(sample: GraphSample, sectors: int, eta_sectors: int) -> None:
     result = phi_sectors(sample, sectors, eta_sectors=eta_sectors)
