@@ -6,9 +6,9 @@ import zipfile
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from ..core import DataError
-from .csv_table import UNREADABLE, TablePath, read_table
-from .geometry import DETECTOR_COLUMNS, Detector
+from ..core import DataError, atomic_file
+from .csv_table import UNREADABLE, TablePath, read_table, write_table
+from .geometry import DETECTOR_COLUMNS, ROTATION_COLUMNS, Detector
 
 SUFFIXES = (".csv", ".csv.gz")
 DETECTORS = "detectors"
@@ -124,6 +124,25 @@ def open_files(location: Path) -> EventFiles:
     raise DataError(
         f"{location} is not a directory, nor a .zip or .parquet file", remedy="give a folder of events (docs/events.md)"
     )
+
+
+def write_detector(detector: Detector, directory: Path) -> Path:
+    """Write `detectors.csv.gz` with the columns that are read.
+
+    Args:
+        detector: The modules.
+        directory: Folder; created where absent.
+
+    Returns:
+        Path of the file.
+    """
+    path = Path(directory) / f"{DETECTORS}.csv.gz"
+    columns = {name: getattr(detector, name) for name in ("volume_id", "layer_id", "module_id")}
+    columns |= {f"c{axis}": detector.centre[:, number] for number, axis in enumerate("xyz")}
+    columns |= {name: detector.rotation[:, *divmod(number, 3)] for number, name in enumerate(ROTATION_COLUMNS)}
+    with atomic_file(path) as temporary:
+        write_table(temporary, columns, compressed=True)
+    return path
 
 
 _last_detector: dict[tuple[str, tuple[int, int]], Detector] = {}

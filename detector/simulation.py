@@ -18,16 +18,18 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..core import DataError, HitfabricError, StrictModel, ToolError, atomic_directory, progress
 from .event import Event
 from .event_files import write_event
-from .simulation_acts import ActsSimulation, import_acts
+from .simulation_acts import ActsSimulation, import_acts, require_detector
+from .simulation_gun import GunConfig
 from .simulation_helix import simulate_helix_event
 from .simulation_pythia import find_xmldoc
 
 RECORD = "simulation.json"
+DETECTOR_FILE = "detectors.csv.gz"
 
 
 class SimulationConfig(StrictModel):
@@ -40,9 +42,15 @@ class SimulationConfig(StrictModel):
         seed: Seed of everything random; an event depends on it and on the event's number alone.
         eta_max: Largest |eta| of a generated particle.
         pt_min: Smallest transverse momentum of a generated particle, GeV.
-        process: Hard process.
+        process: Hard process of Pythia 8 at 14 TeV: `ttbar`, `zmumu` (Z or photon to muons above 60 GeV), `dijet`
+            (pT above 50 GeV), `bbbar` (pT above 20 GeV), `minimum_bias`; or `gun`: no collision, but particles from
+            one point.
+        gun: What the gun shoots where that is the process.
+        detector: `generic`, the detector of the TrackML challenge. The Open Data Detector (`open_data`) is refused:
+            the pyacts wheel does not carry it.
         generator: `acts`: Pythia 8 and ACTS Fatras on the whole Generic detector. `helix`: ideal helices through pixel
-            layers. `auto`: `acts`, or with a warning `helix` where the wheels cannot be imported.
+            layers, with a rough stand-in for ttbar. `auto`: `acts`, or with a warning `helix` where the wheels cannot
+            be imported.
         workers: Number of processes; None takes one per core.
     """
 
@@ -52,9 +60,17 @@ class SimulationConfig(StrictModel):
     seed: int = Field(default=1, ge=0, lt=2**63)
     eta_max: float = Field(default=4.0, gt=0, le=10, allow_inf_nan=False)
     pt_min: float = Field(default=0.1, gt=0, allow_inf_nan=False)
-    process: Literal["ttbar"] = "ttbar"
+    process: Literal["ttbar", "zmumu", "dijet", "bbbar", "minimum_bias", "gun"] = "ttbar"
+    gun: GunConfig = GunConfig()
+    detector: Literal["generic", "open_data"] = "generic"
     generator: Literal["acts", "helix", "auto"] = "auto"
     workers: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _helix_has_one_process(self) -> SimulationConfig:
+        if self.generator == "helix" and self.process != "ttbar":
+            raise ValueError(f"generator helix has no process {self.process}, only a stand-in for ttbar")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +78,7 @@ class SimulationResult:
     """What was simulated.
 
     Attributes:
-        directory: Folder of the events and of `simulation.json`.
+        directory: Folder of the events, of `simulation.json` and, from ACTS, of `detectors.csv.gz`.
         generator: `acts` or `helix`.
         events: Prefix of each event, sorted.
         hits: Number of hits of all events.
@@ -77,7 +93,7 @@ class SimulationResult:
 
 
 def simulate(config: SimulationConfig, out_directory: Path) -> SimulationResult:
-    """Simulate events and write them in TrackML CSV layout, beside a record of how they were made.
+    """Simulate events and write them in TrackML CSV layout, beside the modules and a record of how they were made.
 
     The same configuration gives the same events whatever the number of workers.
 
@@ -95,7 +111,8 @@ def simulate(config: SimulationConfig, out_directory: Path) -> SimulationResult:
     out_directory = Path(out_directory)
     if out_directory.exists() and not _replaceable(out_directory):
         raise DataError(f"{out_directory} exists and holds other things", remedy="give a new folder")
-    generator = _choose(config.generator)
+    require_detector(config.detector)
+    generator = _choose(config)
     start = time.monotonic()
     numbers = range(config.first_event, config.first_event + config.events)
     with atomic_directory(out_directory) as folder:
@@ -112,15 +129,15 @@ def _replaceable(directory: Path) -> bool:
     return directory.is_dir() and ((directory / RECORD).is_file() or not any(directory.iterdir()))
 
 
-def _choose(generator: str) -> str:
-    if generator == "helix":
-        return generator
+def _choose(config: SimulationConfig) -> str:
+    if config.generator == "helix":
+        return config.generator
     try:
         import_acts()
         find_xmldoc()
         import_module("chromo.models._pythia8")
     except (ToolError, ImportError) as error:
-        if generator == "acts":
+        if config.generator == "acts" or config.process != "ttbar":
             if isinstance(error, ToolError):
                 raise
             raise ToolError(
@@ -206,6 +223,7 @@ def _start_worker(config: SimulationConfig, scratch: str, log: str) -> None:
             pile_up=config.pile_up,
             eta_max=config.eta_max,
             pt_min=config.pt_min,
+            gun=config.gun,
         )
     except HitfabricError as error:
         # An error in an initializer would only say that the pool is broken; the first task reports it instead.
@@ -219,4 +237,7 @@ def _simulate_one(number: int, folder: Path) -> int:
     config, simulation = _worker
     if isinstance(simulation, HitfabricError):
         raise simulation
-    return _store(simulation.simulate(_name(number), seed=_event_seed(config, number)), folder)
+    hits = _store(simulation.simulate(_name(number), seed=_event_seed(config, number)), folder)
+    if not (folder / DETECTOR_FILE).exists():
+        simulation.write_detector(folder / DETECTOR_FILE)  # another process may do the same: the files are equal
+    return hits

@@ -7,6 +7,7 @@ smeared along both directions of its module by the resolution of a pitch, pitch 
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..core import ToolError
+from ..core import ToolError, atomic_file
 from .acts_csv import BARCODE, particle_ids
 from .csv_table import Table, read_table, write_table
 from .event import Event, Particles
+from .simulation_gun import GunConfig
 from .simulation_pythia import Collisions
 
 FIELD_TESLA = 2.0
@@ -56,15 +58,18 @@ class ActsSimulation:
         pile_up: Mean number of pile-up collisions.
         eta_max: Largest |eta| of a generated particle.
         pt_min: Smallest transverse momentum of a generated particle, GeV.
+        gun: What the gun shoots where the process is one.
 
     Raises:
         ToolError: A wheel is not installed.
     """
 
-    def __init__(self, folder: Path, *, process: str, pile_up: float, eta_max: float, pt_min: float) -> None:
+    def __init__(
+        self, folder: Path, *, process: str, pile_up: float, eta_max: float, pt_min: float, gun: GunConfig
+    ) -> None:
         examples = import_acts()
         self._folder = folder
-        self._collisions = Collisions(process=process, pile_up=pile_up, eta_max=eta_max, pt_min=pt_min)
+        self._collisions = Collisions(process=process, pile_up=pile_up, eta_max=eta_max, pt_min=pt_min, gun=gun)
         self._detector = examples.GenericDetector(examples.GenericDetector.Config())
         self._geometry = self._detector.trackingGeometry()
         self._modules: Table | None = None
@@ -88,6 +93,12 @@ class ActsSimulation:
         particles = read_table(self._folder / "event000000000-particles_simulated.csv", PARTICLE_COLUMNS)
         event = _make_event(name, hits, particles, self._modules, np.random.default_rng([seed, 1]))
         return replace(event, pile_up=collisions)
+
+    def write_detector(self, path: Path) -> None:
+        """Write the modules as ACTS describes them to a `.csv.gz` file; at least one event must have been simulated."""
+        # Without name and time inside, equal detectors are equal files.
+        with atomic_file(path) as temporary:
+            temporary.write_bytes(gzip.compress((self._folder / "detectors.csv").read_bytes(), mtime=0))
 
     def _write_particles(self, columns: dict[str, NDArray[Any]]) -> None:
         zero = np.zeros(len(columns["pdg"]), dtype=np.int64)
@@ -146,6 +157,23 @@ def import_acts() -> Any:  # noqa: ANN401 - a module without types
             f"pyacts cannot be imported: {error}", remedy="run: pip install 'hitfabric[simulate]'"
         ) from error
     return examples
+
+
+def require_detector(name: str) -> None:
+    """Check that a detector can be simulated.
+
+    Args:
+        name: `generic` or `open_data`.
+
+    Raises:
+        ToolError: The Open Data Detector was asked for.
+    """
+    if name == "open_data":
+        # Its geometry is a DD4hep description; the wheels of pyacts are built without ACTS' DD4hep plugin.
+        raise ToolError(
+            "the Open Data Detector needs ACTS with its DD4hep plugin, which the pyacts wheel is built without",
+            remedy="use detector: generic, or simulate with ACTS itself and read its CSV files",
+        )
 
 
 def _make_event(name: str, hits: Table, particles: Table, modules: Table, rng: np.random.Generator) -> Event:

@@ -1,0 +1,75 @@
+"""`hitfabric convert`: events read in any format, written in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from ..core import DataError, RunDirectory, StrictModel, atomic_directory, progress
+from ..detector import Event, list_events, read_event, write_detector, write_event, write_parquet
+
+
+class ConvertConfig(StrictModel):
+    """Configuration of `hitfabric convert`.
+
+    Attributes:
+        events: Folder, .zip archive or Parquet file of events.
+        out: New or empty folder.
+        to: `parquet`: one file of all events; `trackml`: CSV files of each event.
+        limit: At most this many events; None converts all.
+    """
+
+    events: Path
+    out: Path = Path("runs/converted")
+    to: Literal["parquet", "trackml"] = "parquet"
+    limit: int | None = Field(default=None, ge=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertResult:
+    """What was written.
+
+    Attributes:
+        directory: Folder of the events.
+        events: Number of events.
+        hits: Number of hits of all events.
+    """
+
+    directory: Path
+    events: int
+    hits: int
+
+
+def convert(config: ConvertConfig) -> ConvertResult:
+    """Read events and write them in another format.
+
+    Raises:
+        DataError: The folder to write holds something, or an event cannot be read.
+    """
+    if config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir())):
+        raise DataError(f"{config.out} exists and is not empty", remedy="give a new folder")
+    prefixes = list(islice(list_events(config.events), config.limit))
+    hits = 0
+    with atomic_directory(config.out) as folder:
+
+        def events() -> Iterator[Event]:
+            nonlocal hits
+            for number, prefix in enumerate(progress(prefixes, description="converting events")):
+                event = read_event(prefix)
+                hits += len(event)
+                if number == 0 and event.detector is not None:
+                    write_detector(event.detector, folder)
+                yield event
+
+        if config.to == "parquet":
+            write_parquet(events(), folder)
+        else:
+            for event in events():
+                write_event(event, folder)
+    RunDirectory(path=config.out).record(command="convert", config=config)
+    return ConvertResult(directory=config.out, events=len(prefixes), hits=hits)
