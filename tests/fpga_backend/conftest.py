@@ -34,10 +34,11 @@ def _rows(name: str, source: str, width: int, result: str, outputs: int, seed: i
     return TypedGraph.from_builder(builder, name=name)
 
 
-def _interaction_network(seed: int) -> TypedGraph:
+def _interaction_network(seed: int, edge_features: int = 4) -> TypedGraph:
+    """An interaction network with random weights."""
     rng, builder = np.random.default_rng(seed), GraphBuilder(maxima=Maxima(nodes=64, edges=128))
     nodes = builder.input("nodes", shape=("N", 3), format=ACTIVATION)
-    edges = builder.input("edges", shape=("E", 4), format=ACTIVATION)
+    edges = builder.input("edges", shape=("E", edge_features), format=ACTIVATION)
     index = builder.edge_index("edge_index")
     joined = builder.concat("joined", [builder.edge_gather("ends", nodes, index), edges])
     message = builder.requantize("message", _dense(builder, "dense1", joined, 6, rng), format=UNSIGNED)
@@ -57,6 +58,12 @@ def graphs() -> dict[str, TypedGraph]:
         "filter": _rows("filter", "pairs", 12, "logits", 1, seed=2),
         "interaction_network": _interaction_network(seed=3),
     }
+
+
+@pytest.fixture(scope="session")
+def make_interaction_network() -> Callable[..., TypedGraph]:
+    """Function making an interaction network of a seed and a number of edge features."""
+    return _interaction_network
 
 
 @pytest.fixture(scope="session")
