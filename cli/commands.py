@@ -17,50 +17,16 @@ from .build import build, resources
 from .lint import lint
 from .options import AsJson, ConfigFile, DeviceName, Events, Graphs, Limit, ModelPath, Out, Overrides, configure
 from .printing import print_json, print_pairs, print_table
+from .simulate import convert, simulate
 from .summary import print_demo
 from .validate import MISMATCH, validate
 
 
 def register(app: typer.Typer) -> None:
     """Add every command to the program."""
-    for command in (simulate, train, build, resources, validate, serve, track, evaluate, report, demo, lint):
+    for command in (simulate, convert, train, build, resources, validate, serve, track, evaluate, report, demo, lint):
         app.command()(command)
     network_commands.register(app)
-
-
-def simulate(
-    out: Out = None,
-    events: Annotated[int | None, typer.Option("--events", min=1, help="Number of events. Default: 10.")] = None,
-    pile_up: Annotated[float | None, typer.Option("--pile-up", help="Mean pile-up collisions. Default: 200.")] = None,
-    seed: Annotated[
-        int | None, typer.Option("--seed", help="Seed; an event depends on it and its number alone.")
-    ] = None,
-    generator: Annotated[
-        str | None, typer.Option("--generator", metavar="auto|acts|helix", help="Default: auto.")
-    ] = None,
-    config: ConfigFile = None,
-    assignments: Overrides = None,
-    as_json: AsJson = False,
-) -> None:
-    """Simulate pile-up events: Pythia 8, ACTS Fatras, Generic detector.
-
-    Writes events in TrackML CSV layout, with truth and particles. Without the wheels of the extra `simulate` the
-    generator `auto` falls back to ideal helices, and says so.
-    """
-    from ..pipeline.simulate import SimulateConfig
-    from ..pipeline.simulate import simulate as run
-
-    options = {"out": out, "events": events, "pile_up": pile_up, "seed": seed, "generator": generator}
-    settings = configure(SimulateConfig, config, assignments, options)
-    result = run(settings)
-    figures = {
-        "events": len(result.events),
-        "hits": result.hits,
-        "generator": result.generator,
-        "seconds": result.seconds,
-        "folder": str(result.directory),
-    }
-    print_json(figures) if as_json else print_pairs("simulated", figures)
 
 
 def train(

@@ -11,6 +11,7 @@ from hitfabric.core import DataError
 
 COMMANDS = (
     "simulate",
+    "convert",
     "train",
     "build",
     "resources",
@@ -26,7 +27,8 @@ COMMANDS = (
     "import",
 )
 OPTIONS = {
-    "simulate": ("--events", "--pile-up", "--seed", "--generator", "--out"),
+    "simulate": ("--events", "--process", "--pile-up", "--seed", "--generator", "--out"),
+    "convert": ("--events", "--to", "--limit", "--out", "--json"),
     "train": ("--events", "--graphs", "--out", "--seed", "--config", "--set"),
     "build": ("NETWORK", "--model", "--backend", "--design", "--parallelism", "--events", "--overwrite", "--config"),
     "resources": ("PROJECT", "--json"),
