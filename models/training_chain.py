@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..core import RunDirectory, progress
-from ..detector import connected_components, edge_features, list_events, node_features
+from ..core import RunDirectory
+from ..detector import list_events
+from .chain_settings import ChainSettings, Stage, settle
 from .checkpoints import Trained, save_checkpoint
-from .inference import forward_graph, forward_rows
-from .metrics import Fiducial, TrackMatching, combine, edge_efficiency_purity, match_tracks
 from .networks import EmbeddingNetwork, FilterNetwork, InteractionNetwork
 from .training_config import ChainTraining
 from .training_data import TrainingEvent, load_events
 from .training_embedding import choose_radius, train_embedding
-from .training_filter import PairTable, choose_filter_threshold, make_pairs, train_filter
-from .training_interaction import LabelledGraph, edge_auc, train_interaction
+from .training_filter import make_pairs, train_filter
+from .training_interaction import train_interaction
 from .training_loop import History
 
 
@@ -31,23 +28,21 @@ class TrainedChain:
         embedding: Embedding network.
         filter: Edge filter.
         interaction_network: Interaction network.
-        radius: Radius of the graph, in units of the embedding.
-        filter_threshold: Edges with a filter logit at or above it go on.
-        interaction_threshold: Edges with an interaction network logit at or above it are followed.
-        minimum_hits: Connected components with fewer hits are no tracks.
+        cuts: Radius, thresholds and track builder, chosen on the validation events for these networks.
+        config: What was trained.
         metrics: Figures on the validation events, float32 forward passes.
         history: Training curves by network.
+        float_twin: The same networks before quantization, with cuts of their own; None where there was no float phase.
     """
 
     embedding: EmbeddingNetwork
     filter: FilterNetwork
     interaction_network: InteractionNetwork
-    radius: float
-    filter_threshold: float
-    interaction_threshold: float
-    minimum_hits: int
+    cuts: ChainSettings
+    config: ChainTraining
     metrics: Mapping[str, float]
     history: Mapping[str, History]
+    float_twin: TrainedChain | None = None
 
     @property
     def networks(self) -> dict[str, Trained]:
@@ -58,13 +53,22 @@ class TrainedChain:
             "interaction_network": self.interaction_network,
         }
 
-    def settings(self) -> dict[str, float | int]:
-        """Radius, thresholds (logits) and minimum hits."""
+    def settings(self) -> dict[str, Any]:
+        """What a chain needs besides its networks, by the names of `chain.json`."""
+        data, builder = self.config.data, self.cuts.builder
         return {
-            "radius": self.radius,
-            "filter_threshold": self.filter_threshold,
-            "interaction_threshold": self.interaction_threshold,
-            "minimum_hits": self.minimum_hits,
+            "radius": self.cuts.radius,
+            "window": None if data.window is None else data.window.model_dump(),
+            "scales": data.scales.model_dump(),
+            "filter_threshold": self.cuts.filter_threshold,
+            "edge_inputs": data.edge_inputs,
+            "interaction_threshold": builder.threshold,
+            "track_builder": builder.kind,
+            "walk_min": builder.walk_min,
+            "walk_add": builder.walk_add,
+            "absorb": builder.absorb,
+            "minimum_hits": builder.minimum_hits,
+            "volumes": data.volumes or (),
         }
 
     def save(self, directory: Path) -> None:
@@ -72,50 +76,18 @@ class TrainedChain:
         for name, network in self.networks.items():
             save_checkpoint(network, directory / f"{name}.pt")
             self.history[name].write(directory / f"{name}.csv")
-        RunDirectory(path=directory).write_json(
-            "trained.json", {"settings": self.settings(), "metrics": dict(self.metrics)}
-        )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CandidateGraph:
-    """What the filter lets through of one event.
-
-    Attributes:
-        source: The event.
-        hits: int64 [N], hit of each node; hits without an edge are no nodes.
-        graph: Graph over these nodes.
-    """
-
-    source: TrainingEvent
-    hits: NDArray[np.int64]
-    graph: LabelledGraph
-
-    @classmethod
-    def select(cls, table: PairTable, keep: NDArray[np.bool_]) -> CandidateGraph:
-        """Build the graph of the candidate edges where `keep` (bool [E]) is true."""
-        edge_index = table.edge_index[keep]
-        hits, places = np.unique(edge_index, return_inverse=True)
-        graph = LabelledGraph(
-            nodes=node_features(table.source.features[hits]),
-            edges=edge_features(table.source.features, edge_index),
-            edge_index=places.reshape(-1, 2).astype(np.int64),
-            labels=table.labels[keep],
-            used=table.used[keep],
-        )
-        return cls(source=table.source, hits=hits, graph=graph)
-
-    def tracks(self, logits: NDArray[np.float32], threshold: float, minimum_hits: int) -> NDArray[np.int64]:
-        """Track label of every hit of the event, int64, from edge logits [E]."""
-        labels = np.full(len(self.source.features), -1, dtype=np.int64)
-        labels[self.hits] = connected_components(
-            self.graph.edge_index, logits >= threshold, hits=len(self.hits), minimum_hits=minimum_hits
-        )
-        return labels
+        record = {"settings": self.settings(), "metrics": dict(self.metrics)}
+        if self.float_twin is not None:
+            record["float_metrics"] = dict(self.float_twin.metrics)
+        RunDirectory(path=directory).write_json("trained.json", record)
 
 
 def train_chain(
-    events_directory: Path, out_directory: Path | None = None, config: ChainTraining | None = None
+    events_directory: Path,
+    out_directory: Path | None = None,
+    config: ChainTraining | None = None,
+    *,
+    tensorboard: Path | None = None,
 ) -> TrainedChain:
     """Train the three networks and choose radius and thresholds.
 
@@ -123,6 +95,7 @@ def train_chain(
         events_directory: Events in TrackML CSV layout, with truth and particles.
         out_directory: Where checkpoints, curves and `trained.json` go; None writes nothing.
         config: Everything else; None takes the defaults.
+        tensorboard: Folder of one folder of event files per network; None writes none.
 
     Returns:
         The trained chain.
@@ -132,7 +105,11 @@ def train_chain(
     """
     config = config or ChainTraining()
     training, validation = load_events(events_directory, config.data)
-    chain = _train(training, validation, config)
+    history = {
+        name: History(tensorboard=None if tensorboard is None else tensorboard / name)
+        for name in ("embedding", "filter", "interaction_network")
+    }
+    chain = _train(training, validation, config, out_directory, history)
     if out_directory is not None:
         chain.save(out_directory)
         used = list_events(events_directory)[: len(training) + len(validation)]
@@ -142,99 +119,61 @@ def train_chain(
 
 
 def _train(
-    training: Sequence[TrainingEvent], validation: Sequence[TrainingEvent], config: ChainTraining
+    training: Sequence[TrainingEvent],
+    validation: Sequence[TrainingEvent],
+    config: ChainTraining,
+    directory: Path | None,
+    history: Mapping[str, History],
 ) -> TrainedChain:
-    history = {name: History() for name in ("embedding", "filter", "interaction_network")}
-    embedding = train_embedding(
-        training, validation, config.embedding, seed=config.seed, history=history["embedding"]
-    ).network
-    radius = choose_radius(embedding, validation, config.embedding.efficiency)
-    tables = make_pairs(embedding, training, radius)
-    checks = make_pairs(embedding, validation, radius)
-    edge_filter = train_filter(tables, checks, config.filter, seed=config.seed, history=history["filter"]).network
-    logits = [forward_rows(edge_filter, table.inputs)[:, 0] for table in checks]
-    filter_threshold = choose_filter_threshold(logits, checks, config.filter.efficiency)
+    def resume(name: str) -> Path | None:
+        return None if directory is None else directory / f"{name}.state"
 
-    graphs = candidate_graphs(edge_filter, tables, filter_threshold)
-    check_graphs = candidate_graphs(edge_filter, checks, filter_threshold)
-    network = train_interaction(
-        [item.graph for item in graphs],
-        [item.graph for item in check_graphs],
+    embedding = train_embedding(
+        training,
+        validation,
+        config.embedding,
+        seed=config.seed,
+        history=history["embedding"],
+        resume=resume("embedding"),
+    )
+    radius = choose_radius(embedding.network, validation, config.embedding.efficiency)
+    tables, checks = (make_pairs(embedding.network, events, radius) for events in (training, validation))
+    edge_filter = train_filter(
+        tables, checks, config.filter, seed=config.seed, history=history["filter"], resume=resume("filter")
+    )
+    stage = Stage.choose(edge_filter.network, checks, config.filter.efficiency)
+    graphs, check_graphs = ([item.graph for item in stage.graphs(part)] for part in (tables, checks))
+    interaction = train_interaction(
+        graphs,
+        check_graphs,
         config.interaction_network,
         seed=config.seed,
         history=history["interaction_network"],
-    ).network
-    threshold, matching = choose_interaction_threshold(network, check_graphs, minimum_hits=config.minimum_hits)
-    metrics = {
-        **_edge_metrics(checks, check_graphs),
-        "interaction_auc": edge_auc(network, [item.graph for item in check_graphs]),
-        **{f"track_{name}": float(value) for name, value in matching.summary().items()},
-    }
+        resume=resume("interaction_network"),
+    )
+    networks = (embedding.network, edge_filter.network, interaction.network)
+    first, second, third = embedding.float_twin, edge_filter.float_twin, interaction.float_twin
+    twin = None
+    if not config.is_float and first is not None and second is not None and third is not None:
+        twin = _chain((first, second, third), validation, config, history)
+    return _chain(networks, validation, config, history, twin)
+
+
+def _chain(
+    networks: tuple[EmbeddingNetwork, FilterNetwork, InteractionNetwork],
+    validation: Sequence[TrainingEvent],
+    config: ChainTraining,
+    history: Mapping[str, History],
+    float_twin: TrainedChain | None = None,
+) -> TrainedChain:
+    cuts, metrics = settle(*networks, validation, config)
     return TrainedChain(
-        embedding=embedding,
-        filter=edge_filter,
-        interaction_network=network,
-        radius=radius,
-        filter_threshold=filter_threshold,
-        interaction_threshold=threshold,
-        minimum_hits=config.minimum_hits,
+        embedding=networks[0],
+        filter=networks[1],
+        interaction_network=networks[2],
+        cuts=cuts,
+        config=config,
         metrics=metrics,
         history=history,
+        float_twin=float_twin,
     )
-
-
-def candidate_graphs(network: FilterNetwork, tables: Sequence[PairTable], threshold: float) -> list[CandidateGraph]:
-    """Apply the filter to the candidate edges of each event."""
-    return [CandidateGraph.select(table, forward_rows(network, table.inputs)[:, 0] >= threshold) for table in tables]
-
-
-def choose_interaction_threshold(
-    network: InteractionNetwork,
-    graphs: Sequence[CandidateGraph],
-    *,
-    minimum_hits: int = 3,
-    fiducial: Fiducial | None = None,
-) -> tuple[float, TrackMatching]:
-    """Find the logit threshold whose connected components give the best tracks: efficiency minus fake rate.
-
-    Args:
-        network: Interaction network.
-        graphs: Graphs to choose on.
-        minimum_hits: Connected components with fewer hits are no tracks.
-        fiducial: Cuts of the track metrics.
-
-    Returns:
-        The threshold, and the matching it gives.
-    """
-    scores = [forward_graph(network, item.graph.nodes, item.graph.edges, item.graph.edge_index) for item in graphs]
-    signal = np.concatenate([score[item.graph.labels] for score, item in zip(scores, graphs, strict=True)])
-    # The threshold lies where signal edges end: candidates are quantiles of their scores.
-    candidates = np.unique(np.quantile(signal, np.linspace(0.005, 0.35, 40)))
-    best: tuple[float, float, TrackMatching] | None = None
-    for candidate in progress(candidates, description="choosing the interaction threshold"):
-        matching = combine(
-            match_tracks(item.source.event, item.tracks(score, float(candidate), minimum_hits), fiducial=fiducial)
-            for score, item in zip(scores, graphs, strict=True)
-        )
-        figure = float(np.nan_to_num(matching.efficiency)) - float(np.nan_to_num(matching.fake_rate, nan=1.0))
-        if best is None or figure > best[0]:
-            best = (figure, float(candidate), matching)
-    assert best is not None
-    return best[1], best[2]
-
-
-def _edge_metrics(tables: Sequence[PairTable], graphs: Sequence[CandidateGraph]) -> dict[str, float]:
-    """Efficiency and purity of true edges, consecutive hits of signal particles, after each stage."""
-    hits = sum(len(table.source.features) for table in tables)
-    true_edges = sum(len(table.source.signal) for table in tables)
-    stages = {
-        "radius_graph": [table.source.labels(table.edge_index) for table in tables],
-        "filter": [item.source.labels(item.hits[item.graph.edge_index]) for item in graphs],
-    }
-    metrics: dict[str, float] = {}
-    for stage, labels in stages.items():
-        found = np.concatenate(labels)
-        efficiency, purity = edge_efficiency_purity(np.ones_like(found), found, true_edges=true_edges)
-        metrics |= {f"{stage}_efficiency": efficiency, f"{stage}_purity": purity}
-        metrics[f"{stage}_edges_per_hit"] = len(found) / hits
-    return metrics

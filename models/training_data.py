@@ -23,16 +23,14 @@ class TrainingEvent:
         features: float32 [hits, 3] r (mm), phi (rad), z (mm).
         signal: int64 [edges, 2] true edges, consecutive hits of signal particles: what the radius graph must contain.
         layer_rank: int64 [hits], number of layer changes along the hit's particle (see `layer_ranks`).
-        signal_min_pt: Transverse momentum (GeV) above which particles are signal.
-        ignored_min_pt: Edges within a particle above this (GeV) that are not signal are not background either.
+        data: What is signal, and which pairs of hits come into question.
     """
 
     event: Event
     features: NDArray[np.float32]
     signal: NDArray[np.int64]
     layer_rank: NDArray[np.int64]
-    signal_min_pt: float
-    ignored_min_pt: float
+    data: DataConfig
 
     @classmethod
     def prepare(cls, event: Event, config: DataConfig) -> TrainingEvent:
@@ -54,9 +52,13 @@ class TrainingEvent:
             features=selected.features(),
             signal=signal,
             layer_rank=layer_ranks(selected),
-            signal_min_pt=config.signal_min_pt,
-            ignored_min_pt=config.ignored_min_pt,
+            data=config,
         )
+
+    def inside(self, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which pairs of hits [P, 2] are within the geometric window, bool [P]; all where there is none."""
+        window = self.data.window
+        return np.ones(len(pairs), dtype=np.bool_) if window is None else window.keeps(self.features, pairs)
 
     def labels(self, edge_index: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the edges [E, 2] join consecutive hits of a signal particle, bool [E]; the metrics' true edges."""
@@ -64,7 +66,7 @@ class TrainingEvent:
 
     def used(self, edge_index: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the edges [E, 2] count in metrics, bool [E]: all but other edges within a hard enough particle."""
-        return (self._pt_within(edge_index) < self.ignored_min_pt) | self.labels(edge_index)
+        return (self._pt_within(edge_index) < self.data.ignored_min_pt) | self.labels(edge_index)
 
     def targets(self, edge_index: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the edges [E, 2] join neighbouring layers of a signal particle, bool [E]: what is to be kept.
@@ -73,11 +75,11 @@ class TrainingEvent:
         the track would fall apart there: at best 85 % of the particles would be found (pile-up 200, pixel hits).
         """
         step = np.abs(self.layer_rank[edge_index[:, 0]] - self.layer_rank[edge_index[:, 1]])
-        return (self._pt_within(edge_index) >= self.signal_min_pt) & (step == 1)
+        return (self._pt_within(edge_index) >= self.data.signal_min_pt) & (step == 1)
 
     def learned(self, edge_index: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the edges [E, 2] count in losses, bool [E]: all but other edges within a hard enough particle."""
-        return (self._pt_within(edge_index) < self.ignored_min_pt) | self.targets(edge_index)
+        return (self._pt_within(edge_index) < self.data.ignored_min_pt) | self.targets(edge_index)
 
     def _pt_within(self, edge_index: NDArray[np.int64]) -> NDArray[np.float32]:
         """Transverse momentum of the particle both ends belong to, GeV; 0 where they do not share one."""

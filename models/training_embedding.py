@@ -1,8 +1,14 @@
-"""Metric learning: true neighbours close, everything else at least a margin apart."""
+"""Metric learning: true neighbours close, everything else at least a margin apart.
+
+True pairs outside the geometric window are cut whatever their distance, so that the network is neither taught nor
+judged on them. Wrong pairs outside it are pushed apart all the same: left alone they end up close to one another (over
+a thousand neighbours per hit), and the search for neighbours would drown in them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,7 +18,7 @@ from torch import Tensor
 
 from ..core import DataError
 from ..detector import embedding_features
-from .inference import forward_rows
+from .inference import as_tensor, forward_rows
 from .networks import EmbeddingNetwork
 from .training_config import EmbeddingTraining
 from .training_data import TrainingEvent
@@ -20,6 +26,7 @@ from .training_loop import History, Task, TrainedPair, train
 
 Pairs = NDArray[np.int64]
 ATTRACTION, REPULSION = 3.0, 2.0  # relative weights of true and of wrong pairs
+MANY_PAIRS = 40  # per hit
 TINY = 1e-12  # keeps the gradient of a distance finite at zero
 
 
@@ -30,6 +37,7 @@ def train_embedding(
     *,
     seed: int,
     history: History,
+    resume: Path | None = None,
 ) -> TrainedPair[EmbeddingNetwork]:
     """Train the embedding network.
 
@@ -39,6 +47,7 @@ def train_embedding(
         config: Network, schedule and samples.
         seed: Seed of weights and samples.
         history: Takes one row per epoch: `radius`, `pairs_per_hit`.
+        resume: File of the training's state (see `training_loop.train`).
 
     Returns:
         The quantized network and its float twin, in evaluation mode.
@@ -54,11 +63,13 @@ def train_embedding(
         name="embedding",
         make=lambda quantized: EmbeddingNetwork(config=config.network, quantized=quantized),
         loss=sampler.loss,
+        begin=sampler.begin,
+        key=f"{seed} {config.model_dump_json()} {len(training)} {len(validation)}",
         evaluate=evaluate,
         score="pairs_per_hit",
         higher_is_better=False,
     )
-    return train(task, config.schedule, history)
+    return train(task, config.schedule, history, resume=resume)
 
 
 class PairSampler:
@@ -73,9 +84,15 @@ class PairSampler:
     def __init__(self, events: Sequence[TrainingEvent], config: EmbeddingTraining, *, seed: int) -> None:
         self.events = events
         self.inputs = [embedding_features(event.features) for event in events]
+        self.signal = [_reachable(event) for event in events]
         self.config = config
-        self.random = np.random.default_rng(seed)
-        self.step = 0
+        self.seed = seed
+        self.begin(0, 0)
+
+    def begin(self, phase: int, epoch: int) -> None:
+        """Start the samples of an epoch, with events in turn from a random one on."""
+        self.random = np.random.default_rng([abs(self.seed), phase, epoch])
+        self.step = int(self.random.integers(len(self.events)))
         self.mined: list[Pairs] = []
 
     def loss(self, network: EmbeddingNetwork) -> Tensor:
@@ -91,11 +108,11 @@ class PairSampler:
             wrong = self.random.permutation(self._wrong_pairs(network, self.index))
             self.mined = np.array_split(wrong, self.config.reuse)
         wrong = self.mined.pop()
-        signal = self.events[self.index].signal
+        signal = self.signal[self.index]
         true = signal[self.random.integers(len(signal), size=self.config.true_pairs)]
         hits, places = np.unique(np.concatenate([true, wrong]), return_inverse=True)
-        points = network(torch.from_numpy(self.inputs[self.index][hits]))
-        ends = torch.from_numpy(places.reshape(-1, 2))
+        points = network(as_tensor(self.inputs[self.index][hits], network))
+        ends = as_tensor(places.reshape(-1, 2), network)
         squares = (points.index_select(0, ends[:, 0]) - points.index_select(0, ends[:, 1])).square().sum(dim=1)
         distance = squares.clamp(min=TINY).sqrt()
         true_distance, wrong_distance = (distance / self.config.margin).tensor_split([len(true)])
@@ -107,7 +124,9 @@ class PairSampler:
         """Hard negatives, neighbours in the current embedding, and random pairs; none of one particle."""
         event, count = self.events[index], len(self.inputs[index])
         half = self.config.queries // 2
-        queries = np.concatenate([self.random.integers(count, size=half), self.random.choice(event.signal[:, 0], half)])
+        queries = np.concatenate(
+            [self.random.integers(count, size=half), self.random.choice(self.signal[index][:, 0], half)]
+        )
         training = network.training
         points = forward_rows(network.eval(), self.inputs[index])
         network.train(training)
@@ -124,25 +143,50 @@ class PairSampler:
 
 
 def choose_radius(network: EmbeddingNetwork, events: Sequence[TrainingEvent], efficiency: float) -> float:
-    """Smallest radius that contains the given fraction of the signal edges of `events`.
+    """Smallest radius that contains the given fraction of the signal edges of `events`, within the window.
 
     Raises:
-        DataError: The embedding is not finite.
+        DataError: The embedding is not finite, or the window alone loses more.
     """
     distances = np.concatenate([_distances(_embed(network, event), event.signal) for event in events])
     if not np.isfinite(distances).all():
         raise DataError("the embedding is not finite", remedy="lower the learning rate or check the events")
-    return float(np.quantile(distances, efficiency, method="higher"))
+    inside = np.concatenate([event.inside(event.signal) for event in events])
+    radius = float(np.quantile(np.where(inside, distances, np.inf), efficiency, method="higher"))
+    if not np.isfinite(radius):
+        raise DataError(
+            f"the window holds {inside.mean():.4f} of the true edges, {efficiency} are wanted",
+            remedy="widen data.window, or lower embedding.efficiency",
+        )
+    return radius
 
 
 def pairs_per_hit(network: EmbeddingNetwork, events: Sequence[TrainingEvent], radius: float) -> float:
-    """Undirected radius-graph edges per hit."""
+    """Undirected radius-graph edges per hit within the window.
+
+    Beyond `MANY_PAIRS` per hit, where no graph would be built, the pairs outside are counted too.
+    """
     pairs, hits = 0, 0
     for event in events:
         tree = KDTree(_embed(network, event))
-        pairs += (int(tree.count_neighbors(tree, radius)) - tree.n) // 2
+        count = (int(tree.count_neighbors(tree, radius)) - tree.n) // 2
+        if count <= MANY_PAIRS * tree.n:
+            count = int(event.inside(tree.query_pairs(radius, output_type="ndarray")).sum())
+        pairs += count
         hits += tree.n
     return pairs / hits
+
+
+def _reachable(event: TrainingEvent) -> Pairs:
+    """True edges within the window.
+
+    Raises:
+        DataError: There are none.
+    """
+    signal = event.signal[event.inside(event.signal)]
+    if len(signal) == 0:
+        raise DataError(f"event {event.event.name} has no true edge within the window", remedy="widen data.window")
+    return signal
 
 
 def _embed(network: EmbeddingNetwork, event: TrainingEvent) -> NDArray[np.float32]:

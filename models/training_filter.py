@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ..core import DataError
 from ..detector import embedding_features, pair_features, radius_graph
-from .inference import forward_rows
+from .inference import as_tensor, forward_rows
 from .metrics import roc_auc
 from .networks import EmbeddingNetwork, FilterNetwork
 from .training_config import FilterTraining
@@ -41,16 +42,17 @@ class PairTable:
 
 
 def make_pairs(embedding: EmbeddingNetwork, events: Sequence[TrainingEvent], radius: float) -> list[PairTable]:
-    """Build the radius graph of each event and label its edges."""
+    """Build the radius graph of each event, cut it to the window, and label its edges."""
     tables = []
     for event in events:
         points = forward_rows(embedding, embedding_features(event.features))
         edge_index = radius_graph(points, radius, features=event.features)
+        edge_index = edge_index[event.inside(edge_index)]
         tables.append(
             PairTable(
                 source=event,
                 edge_index=edge_index,
-                inputs=pair_features(event.features, edge_index),
+                inputs=pair_features(event.features, edge_index, event.data.scales),
                 labels=event.targets(edge_index),
                 used=event.learned(edge_index),
             )
@@ -65,6 +67,7 @@ def train_filter(
     *,
     seed: int,
     history: History,
+    resume: Path | None = None,
 ) -> TrainedPair[FilterNetwork]:
     """Train the filter with binary cross-entropy.
 
@@ -74,6 +77,7 @@ def train_filter(
         config: Network, schedule and batches.
         seed: Seed of weights and batches.
         history: Takes one row per epoch: `auc`, `kept`.
+        resume: File of the training's state (see `training_loop.train`).
 
     Returns:
         The quantized network and its float twin, in evaluation mode.
@@ -97,11 +101,13 @@ def train_filter(
         name="filter",
         make=lambda quantized: FilterNetwork(config=config.network, quantized=quantized),
         loss=batches.loss,
+        begin=batches.begin,
+        key=f"{seed} {config.model_dump_json()} {len(training)} {len(validation)}",
         evaluate=evaluate,
         score="kept",
         higher_is_better=False,
     )
-    return train(task, config.schedule, history)
+    return train(task, config.schedule, history, resume=resume)
 
 
 def choose_filter_threshold(
@@ -125,7 +131,12 @@ class _Batches:
             )
         self.counts = [round(config.batch * config.signal_fraction)]
         self.counts.append(config.batch - self.counts[0])
-        self.random = np.random.default_rng(seed)
+        self.seed = seed
+        self.begin(0, 0)
+
+    def begin(self, phase: int, epoch: int) -> None:
+        """Start the samples of an epoch."""
+        self.random = np.random.default_rng([abs(self.seed), phase, epoch])
 
     def loss(self, network: FilterNetwork) -> Tensor:
         """Binary cross-entropy of one batch."""
@@ -133,6 +144,6 @@ class _Batches:
             pool[self.random.integers(len(pool), size=count)]
             for pool, count in zip((self.signal, self.background), self.counts, strict=True)
         ]
-        logits = network(torch.from_numpy(np.concatenate(rows))).squeeze(-1)
-        labels = torch.cat([torch.ones(self.counts[0]), torch.zeros(self.counts[1])])
-        return binary_cross_entropy_with_logits(logits, labels)
+        logits = network(as_tensor(np.concatenate(rows), network)).squeeze(-1)
+        labels = np.repeat(np.array([1, 0], dtype=np.float32), self.counts)
+        return binary_cross_entropy_with_logits(logits, as_tensor(labels, network))
