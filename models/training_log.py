@@ -10,16 +10,6 @@ from types import TracebackType
 from ..core import ToolError
 
 
-def require_tensorboard() -> None:
-    """Check that event files can be written.
-
-    Raises:
-        ToolError: tensorboardX is not installed.
-    """
-    if find_spec("tensorboardX") is None:
-        raise ToolError("package tensorboardX is not installed", remedy="run: pip install 'hitfabric[tensorboard]'")
-
-
 class EventWriter:
     """Appends scalars to the event files of one folder; a context manager.
 
@@ -35,7 +25,8 @@ class EventWriter:
     """
 
     def __init__(self, folder: Path, *, suffix: str) -> None:
-        require_tensorboard()
+        if find_spec("tensorboardX") is None:
+            raise ToolError("package tensorboardX is not installed", remedy="run: pip install 'hitfabric[tensorboard]'")
         from tensorboardX import SummaryWriter
 
         self._writer = SummaryWriter(str(folder), filename_suffix=f".{suffix}")

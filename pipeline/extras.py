@@ -11,6 +11,7 @@ EXTRAS = {
     "build": ("hls4ml",),
     "serve": ("tritonclient",),
     "simulate": ("chromo", "acts"),
+    "tensorboard": ("tensorboardX",),
 }
 
 

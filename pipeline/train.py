@@ -18,6 +18,11 @@ from .extras import require_extra
 from .float_chain import FLOAT, save_float_chain
 from .layout import CHAIN, CHECKPOINTS, SECTOR_NETWORK, TRAINING
 
+STATE = ".state"
+"""End of the files beside the checkpoints from which a training that was killed goes on."""
+
+TENSORBOARD = "tensorboard"
+
 
 class MaximaConfig(StrictModel):
     """Largest graph the interaction network's firmware takes.
@@ -59,6 +64,9 @@ class TrainConfig(StrictModel):
         chain: Training of the three networks of the chain.
         sector: Training on `graphs`.
         maxima: Largest graph of the firmware.
+        resume: Go on where a training with this configuration and `out` was killed: the result is the same. False
+            removes its state.
+        tensorboard: Write event files for TensorBoard to `tensorboard` in the run directory, while training.
     """
 
     events: Path | None = None
@@ -67,6 +75,8 @@ class TrainConfig(StrictModel):
     chain: ChainTraining = ChainTraining()
     sector: SectorTraining = SectorTraining()
     maxima: MaximaConfig = MaximaConfig()
+    resume: bool = False
+    tensorboard: bool = False
 
     @model_validator(mode="after")
     def _has_data(self) -> TrainConfig:
@@ -102,11 +112,16 @@ def train(config: TrainConfig) -> TrainResult:
         Where the networks are and how good they are.
 
     Raises:
-        ToolError: The extra `train` is not installed.
+        ToolError: The extra `train` is not installed, or `tensorboard` where it is asked for.
         DataError: Too few events, events without truth, or nothing to learn from.
         ContractError: A network breaks the QAT contract; module and rule are named.
     """
     require_extra("train")
+    if config.tensorboard:
+        require_extra("tensorboard")
+    if not config.resume:
+        for state in (config.out / CHECKPOINTS).glob(f"*{STATE}"):
+            state.unlink()
     if config.events is not None:
         list_events(config.events)
     graphs = _read_sector_graphs(config) if config.graphs is not None else None
@@ -122,13 +137,15 @@ def train(config: TrainConfig) -> TrainResult:
 def _train_chain(config: TrainConfig, events: Path) -> TrainResult:
     from ..models.training_chain import train_chain
 
-    trained = train_chain(events, config.out / CHECKPOINTS, config.chain)
+    trained = train_chain(events, config.out / CHECKPOINTS, config.chain, tensorboard=_tensorboard(config))
     for name, history in trained.history.items():
         write_curves(history.rows, config.out / TRAINING / f"{name}.csv")
-    settings = ChainConfig.model_validate({**trained.settings(), "volumes": config.chain.data.volumes or ()})
+    settings = ChainConfig.model_validate(trained.settings())
     if config.chain.is_float:
         save_float_chain(config.out / FLOAT, settings, trained.networks)
         return TrainResult(chain=config.out / FLOAT, metrics=trained.metrics)
+    if (twin := trained.float_twin) is not None:
+        save_float_chain(config.out / FLOAT, ChainConfig.model_validate(twin.settings()), twin.networks)
     from ..quantization.tracer import trace
 
     maxima = config.maxima.maxima()
@@ -142,6 +159,10 @@ def _train_chain(config: TrainConfig, events: Path) -> TrainResult:
         provenance={name: {"training": config.chain.model_dump(mode="json")} for name in trained.networks},
     )
     return TrainResult(chain=config.out / CHAIN, metrics=trained.metrics)
+
+
+def _tensorboard(config: TrainConfig) -> Path | None:
+    return config.out / TENSORBOARD if config.tensorboard else None
 
 
 def _read_sector_graphs(config: TrainConfig) -> tuple[list[GraphSample], list[GraphSample]]:
@@ -166,7 +187,8 @@ def _train_sector(
     from ..models.training_loop import History
     from ..quantization.tracer import trace
 
-    history = History()
+    folder = _tensorboard(config)
+    history = History(tensorboard=None if folder is None else folder / SECTOR_NETWORK)
     checks = [LabelledGraph.from_sample(sample) for sample in validation]
     trained = train_interaction(
         [LabelledGraph.from_sample(sample) for sample in progress(training, description="sector graphs")],
@@ -174,6 +196,7 @@ def _train_sector(
         config.sector.interaction_network,
         seed=config.chain.seed,
         history=history,
+        resume=config.out / CHECKPOINTS / f"{SECTOR_NETWORK}{STATE}",
     )
     save_checkpoint(trained.network, config.out / CHECKPOINTS / f"{SECTOR_NETWORK}.pt")
     write_curves(history.rows, config.out / TRAINING / f"{SECTOR_NETWORK}.csv")
