@@ -204,8 +204,8 @@ class _Measurements(examples.IAlgorithm):
         self._handle = examples.WriteDataHandle(self, examples.MeasurementSubset, "Measurements")
         self._handle.initialize(MEASUREMENTS)
 
-    def execute(self, context: Any) -> Any:  # noqa: ANN401 - C++ objects
-        self._handle(context, examples.MeasurementSubset(self._all, range(len(self._all))))
+    def execute(self, arg0: Any) -> Any:  # noqa: ANN401 - the name and the objects are those of C++
+        self._handle(arg0, examples.MeasurementSubset(self._all, range(len(self._all))))
         return examples.ProcessCode.SUCCESS
 
 
@@ -218,9 +218,9 @@ class _Tracks(examples.IAlgorithm):
         self._handle = examples.ReadDataHandle(self, examples.ConstTrackContainer, "Tracks")
         self._handle.initialize(UNIQUE)
 
-    def execute(self, context: Any) -> Any:  # noqa: ANN401 - C++ objects
+    def execute(self, arg0: Any) -> Any:  # noqa: ANN401 - the name and the objects are those of C++
         link = examples.IndexSourceLink.fromSourceLink
-        for track in self._handle(context.eventStore):
+        for track in self._handle(arg0.eventStore):
             states = [state for state in track.trackStatesReversed if state.typeFlags.isMeasurement]
             self._found.hits.append([link(state.uncalibratedSourceLink).index() for state in states])
             self._found.chi2.append(track.chi2)
