@@ -147,26 +147,30 @@ def read_graph(path: Path) -> GraphSample:
         raise DataError(f"{path}: {error.message}", remedy=error.remedy) from error
 
 
-def write_graph(sample: GraphSample, directory: Path) -> Path:
+def write_graph(sample: GraphSample, directory: Path, *, owned: NDArray[np.bool_] | None = None) -> Path:
     """Write a graph in the layout `read_graph` reads.
 
     Args:
         sample: The graph.
         directory: Folder; created where absent.
+        owned: bool [E], edges that belong to this piece of a larger graph (`GraphPart.owned`), written as one more
+            array `owned`; None writes no such array.
 
     Returns:
         Path of the file.
     """
     path = Path(directory) / f"{sample.name}.npz"
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            x=sample.nodes,
-            edge_index=sample.edge_index.T,
-            y=sample.labels.astype(np.uint8),
-            edge_attr=sample.edges,
-            pid=sample.particle_id,
-        )
+        arrays: dict[str, Any] = {
+            "x": sample.nodes,
+            "edge_index": sample.edge_index.T,
+            "y": sample.labels.astype(np.uint8),
+            "edge_attr": sample.edges,
+            "pid": sample.particle_id,
+        }
+        if owned is not None:
+            arrays["owned"] = owned.astype(np.uint8)
+        np.savez_compressed(stream, **arrays)
     return path
 
 

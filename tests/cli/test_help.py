@@ -11,6 +11,7 @@ from hitfabric.core import DataError
 
 COMMANDS = (
     "simulate",
+    "graphs",
     "convert",
     "train",
     "build",
@@ -29,6 +30,7 @@ COMMANDS = (
 OPTIONS = {
     "simulate": ("--events", "--process", "--pile-up", "--seed", "--generator", "--out"),
     "convert": ("--events", "--to", "--limit", "--out", "--json"),
+    "graphs": ("--events", "--out", "--kind", "--min-pt", "--sectors", "--overlap", "--limit", "--config", "--json"),
     "train": ("--events", "--graphs", "--out", "--seed", "--config", "--set"),
     "build": ("NETWORK", "--model", "--backend", "--design", "--parallelism", "--events", "--overwrite", "--config"),
     "resources": ("PROJECT", "--json"),
