@@ -14,6 +14,7 @@ import typer
 from ..core import ConfigError
 from . import network_commands
 from .build import build, resources
+from .graphs import graphs as make_graphs
 from .lint import lint
 from .options import AsJson, ConfigFile, DeviceName, Events, Graphs, Limit, ModelPath, Out, Overrides, configure
 from .printing import print_json, print_pairs, print_table
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
     """Add every command to the program."""
     for command in (simulate, convert, train, build, resources, validate, serve, track, evaluate, report, demo, lint):
         app.command()(command)
+    app.command("graphs")(make_graphs)
     network_commands.register(app)
 
 
