@@ -51,6 +51,25 @@ def test_equals_the_enumeration_of_all_paths(
     assert labels.tolist() == slow_walk(edge_index, logits, hits, cuts)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_equals_the_enumeration_on_denser_graphs(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    for _ in range(60):
+        hits = int(generator.integers(6, 13))
+        pairs = np.sort(generator.integers(0, hits, size=(24, 2)), axis=1)
+        edge_index = generator.permutation(hits)[pairs[pairs[:, 0] < pairs[:, 1]]].astype(np.int64)
+        logits = generator.choice([-1.0, 0.0, 0.5], len(edge_index)).astype(np.float32)
+        cuts = WalkthroughSettings(
+            component_threshold=-1,
+            walk_min=float(generator.choice([-1, 0])),
+            walk_add=float(generator.choice([0, 0.5])),
+            minimum_hits=int(generator.integers(2, 5)),
+            absorb=bool(generator.integers(2)),
+        )
+        labels = walk_tracks(edge_index, logits, hits, settings=cuts)
+        assert labels.tolist() == slow_walk(edge_index, logits, hits, cuts)
+
+
 @settings(max_examples=100, deadline=None)
 @given(scored_graphs(), thresholds(), st.randoms(use_true_random=False))
 def test_the_order_of_the_edges_does_not_matter(
