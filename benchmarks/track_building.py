@@ -156,7 +156,7 @@ def measure(largest: int, repeats: int = 5) -> list[dict[str, object]]:
         for side, run in sides(graph).items():
             if side in slow:
                 continue
-            times = []
+            times, labels = [], graph.particle
             for _ in range(repeats):
                 start = time.process_time()
                 labels = run()
