@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..core import RunDirectory, StrictModel, atomic_file, progress
-from ..detector import pair_features
 from ..fpga_backend import Chain
 from ..models.metrics import EfficiencyBin, Fiducial, TrackMatching, combine, match_tracks
 from ..models.training_config import DataConfig
@@ -144,9 +143,10 @@ def _edge_performance(chain: Chain, event: ChainEvent, config: EvaluateConfig, t
     """Add one event's edges to the totals; returns the labels the chain finds, int64 [selected hits]."""
     data = DataConfig(volumes=None, signal_min_pt=config.signal_min_pt, ignored_min_pt=config.ignored_min_pt)
     truth = TrainingEvent.prepare(event.selected, data)
-    candidates = chain.candidate_edges(event.features)
-    logits = chain.executors["filter"].run({"pairs": pair_features(event.features, candidates)})["logits"][:, 0]
-    result = chain.track(event.features)
+    result = chain.track(event.features, keep_candidates=True)
+    candidates, logits = result.candidate_edges, result.candidate_logits
+    assert candidates is not None
+    assert logits is not None
     candidate_labels, labels = truth.labels(candidates), truth.labels(result.edge_index)
     followed = result.scores >= chain.config.interaction_threshold
     totals.hits += len(event.rows)
