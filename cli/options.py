@@ -43,6 +43,10 @@ DeviceName = Annotated[
     str | None, typer.Option("--device", metavar="native|csim|golden", help="What computes. Default: native.")
 ]
 
+Recipe = Annotated[
+    str | None, typer.Option("--recipe", metavar="NAME", help="Configuration of a shipped network.", show_default=False)
+]
+
 Config = TypeVar("Config", bound=StrictModel)
 
 
@@ -71,6 +75,21 @@ def configure(
         return load_config(model, file, overrides)
     except (ValidationError, AttributeError, TypeError) as error:
         raise ConfigError(f"settings do not fit together: {error}", remedy="see --help") from error
+
+
+def recipe_or(config: Path | None, recipe: str | None) -> Path | None:
+    """The configuration file: that of a recipe where one is named.
+
+    Raises:
+        ConfigError: Both are given, or there is no such recipe.
+    """
+    if recipe is None:
+        return config
+    if config is not None:
+        raise ConfigError("--recipe and --config are both given", remedy="give one, and change the rest with --set")
+    from ..models.zoo import recipe_path
+
+    return recipe_path(recipe)
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:

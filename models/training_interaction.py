@@ -77,10 +77,23 @@ def train_interaction(
     Raises:
         DataError: There are no graphs with edges.
     """
+    torch.manual_seed(seed)
+    task = interaction_task(training, validation, config, seed=seed)
+    return train(task, config.schedule, history, resume=resume)
+
+
+def interaction_task(
+    training: Sequence[LabelledGraph], validation: Sequence[LabelledGraph], config: InteractionTraining, *, seed: int
+) -> Task[InteractionNetwork]:
+    """What `train_interaction` learns.
+
+    Raises:
+        DataError: There are no graphs with edges.
+        ConfigError: The network cannot be narrowed as `config` asks for.
+    """
     usable = [graph for graph in training if graph.used.any()]
     if not usable:
         raise DataError("there are no graphs with edges to learn from", remedy="give more graphs, or a looser filter")
-    torch.manual_seed(seed)
     batches = GraphBatches(usable, seed=seed, signal_weight=config.signal_weight)
     width, wide = config.network.width, config.network
     if config.pruned_from is not None:
@@ -93,7 +106,7 @@ def train_interaction(
         network.edge_scaling.standardise(torch.from_numpy(np.concatenate([graph.edges for graph in usable])))
         return network
 
-    task = Task(
+    return Task(
         name="interaction network",
         make=make,
         loss=batches.loss,
@@ -103,7 +116,6 @@ def train_interaction(
         evaluate=lambda network: {"auc": edge_auc(network, validation)},
         score="auc",
     )
-    return train(task, config.schedule, history, resume=resume)
 
 
 class GraphBatches:

@@ -120,7 +120,7 @@ class Phase(Generic[Network]):
         total, steps = 0.0, self.schedule.steps
         for step in range((epoch - 1) * steps, epoch * steps):
             for group in optimiser.param_groups:
-                group["lr"] = self.learning_rate * _cosine(step / (self.epochs * steps))
+                group["lr"] = self.learning_rate * learning_rate_factor(step / (self.epochs * steps))
             optimiser.zero_grad()
             loss = self.task.loss(network)
             loss.backward()
@@ -194,7 +194,7 @@ class _Progress:
         }
 
 
-def _cosine(progress_made: float) -> float:
+def learning_rate_factor(progress_made: float) -> float:
     """Learning rate factor: a short linear warm-up, then a half cosine down to 2 %."""
     warm_up = min(1.0, (progress_made + 0.005) / 0.05)
     return warm_up * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(progress_made, 1.0))))

@@ -124,7 +124,7 @@ def train(config: TrainConfig) -> TrainResult:
             state.unlink()
     if config.events is not None:
         list_events(config.events)
-    graphs = _read_sector_graphs(config) if config.graphs is not None else None
+    graphs = None if config.graphs is None else read_sector_graphs(config.graphs, config.sector)
     result = TrainResult() if config.events is None else _train_chain(config, config.events)
     if graphs is not None:
         sector, auc = _train_sector(config, *graphs)
@@ -165,13 +165,17 @@ def _tensorboard(config: TrainConfig) -> Path | None:
     return config.out / TENSORBOARD if config.tensorboard else None
 
 
-def _read_sector_graphs(config: TrainConfig) -> tuple[list[GraphSample], list[GraphSample]]:
-    assert config.graphs is not None
-    training, validation = config.sector.training_graphs, config.sector.validation_graphs
-    samples = list(read_graphs(config.graphs, training + validation))
+def read_sector_graphs(folder: Path, config: SectorTraining) -> tuple[list[GraphSample], list[GraphSample]]:
+    """Training and validation graphs.
+
+    Raises:
+        DataError: The folder holds too few, or a graph is malformed.
+    """
+    training, validation = config.training_graphs, config.validation_graphs
+    samples = list(read_graphs(folder, training + validation))
     if len(samples) < training + validation:
         raise DataError(
-            f"{config.graphs} holds {len(samples)} graphs, {training} + {validation} are needed",
+            f"{folder} holds {len(samples)} graphs, {training} + {validation} are needed",
             remedy="give more graphs or lower sector.training_graphs",
         )
     return samples[:training], samples[training:]

@@ -1,0 +1,141 @@
+"""The search for bit widths: greedy, honest about its front, and the same after a kill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hitfabric.core import ConfigError, DataError, load_config
+from hitfabric.detector import GraphSample, write_graph
+from hitfabric.models import bit_search
+from hitfabric.models.search_config import Candidate, LayerBits, pareto_front
+from hitfabric.pipeline.search import SearchConfig, search
+from hitfabric.pipeline.train import TrainConfig
+from hitfabric.quantization import Maxima
+from hitfabric.quantization.cost import graph_cost
+from hitfabric.quantization.tracer import trace
+
+BITS = LayerBits(weights={"a": 3}, activations={"b": 2})
+figures = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=20)
+
+
+def candidate(score: float, ebops: float) -> Candidate:
+    return Candidate(round=1, changes=(), accepted=False, bits=BITS, score=score, ebops=ebops, bops=ebops)
+
+
+@given(figures=figures, higher=st.booleans())
+def test_nothing_beats_the_front_and_the_front_beats_all_else(figures: list[tuple[int, int]], higher: bool) -> None:
+    candidates = [candidate(score, ebops) for score, ebops in figures]
+    front = pareto_front(candidates, higher_is_better=higher)
+    sign = 1 if higher else -1
+
+    def beats(one: Candidate, other: Candidate) -> bool:
+        """At least as good in both, better in one."""
+        better, cheaper = sign * (one.score - other.score), other.ebops - one.ebops
+        return better >= 0 and cheaper >= 0 and (better > 0 or cheaper > 0)
+
+    assert not any(beats(one, member) for member in front for one in candidates)
+    for item in candidates:
+        assert any(beats(member, item) or (member.score, member.ebops) == (item.score, item.ebops) for member in front)
+    assert [item.ebops for item in front] == sorted(item.ebops for item in front)
+
+
+def test_changes_take_one_bit_from_what_has_enough() -> None:
+    assert BITS.changes(2) == ["weights:a"]
+    assert BITS.without(("weights:a",)) == LayerBits(weights={"a": 2}, activations={"b": 2})
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, random = tmp_path_factory.mktemp("graphs"), np.random.default_rng(0)
+    for number in range(3):
+        edges = random.normal(size=(30, 4)).astype(np.float32)
+        sample = GraphSample(
+            name=f"event{number:09d}",
+            nodes=random.normal(size=(15, 3)).astype(np.float32),
+            edges=edges,
+            edge_index=random.integers(0, 15, size=(30, 2)),
+            labels=edges[:, 0] > 0,
+            particle_id=np.arange(15),
+        )
+        write_graph(sample, folder)
+    return folder
+
+
+def config(graphs: Path, out: Path, **settings: object) -> SearchConfig:
+    training = {
+        "network": {"width": 2, "input_bits": 4, "weight_bits": 3, "activation_bits": 3},
+        "schedule": {"float_epochs": 1, "quantized_epochs": 1, "steps": 2, "device": "cpu"},
+    }
+    values = {"steps": 1, "accepted_steps": 2, "rounds": 2, "changes": 2, "largest_loss": 1.0, **settings}
+    sector = {"training_graphs": 2, "validation_graphs": 1, "interaction_network": training}
+    return load_config(SearchConfig, None, {"graphs": graphs, "out": out, "sector": sector, "search": values})
+
+
+def test_a_search_goes_down_and_goes_on_after_a_kill(
+    graphs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = search(config(graphs, tmp_path / "whole"))
+    accepted = [item for item in whole.candidates if item.accepted]
+    assert [item.round for item in accepted] == [0, 1, 2]
+    assert accepted[0].ebops > accepted[1].ebops > accepted[2].ebops
+    assert all(len(item.changes) == 2 for item in accepted[1:])
+    tried = [item.changes[0] for item in whole.candidates if item.round == 1 and not item.accepted]
+    assert tried == accepted[0].bits.changes(2) and len(tried) > 10
+    assert whole.figure.stat().st_size > 1000
+
+    real, calls = bit_search.calibrate, [0]
+
+    def die(*arguments: object) -> None:
+        calls[0] += 1
+        if calls[0] == 4:
+            raise KeyboardInterrupt
+        real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bit_search, "calibrate", die)
+        with pytest.raises(KeyboardInterrupt):
+            search(config(graphs, tmp_path / "killed"))
+    assert len(list((tmp_path / "killed" / "candidates").glob("001-*.json"))) == 3
+    assert search(config(graphs, tmp_path / "killed")).candidates == whole.candidates
+    monkeypatch.setattr(bit_search, "calibrate", lambda *arguments: pytest.fail("nothing is left to train"))
+    assert search(config(graphs, tmp_path / "whole")).candidates == whole.candidates
+
+    for item, recipe in zip(whole.front, sorted(whole.recipes.glob("*.yaml"), key=_ebops), strict=True):
+        network = load_config(TrainConfig, recipe, {"graphs": graphs}).sector.interaction_network.network
+        assert network.layer_weight_bits == item.bits.weights and _ebops(recipe) == item.ebops
+    with pytest.raises(DataError, match="holds a search with other settings"):
+        search(config(graphs, tmp_path / "whole", steps=2))
+    damaged = next((tmp_path / "whole" / "candidates").glob("001-*.json"))
+    damaged.write_text("{", encoding="utf-8")
+    with pytest.raises(DataError, match="is no candidate of a search"):
+        search(config(graphs, tmp_path / "whole"))
+
+
+def _ebops(path: Path) -> int:
+    return int(path.stem.removeprefix("ebops-"))
+
+
+def test_a_candidate_costs_what_its_typed_graph_costs(graphs: Path, tmp_path: Path) -> None:
+    from hitfabric.models.checkpoints import load_checkpoint
+
+    found = search(config(graphs, tmp_path, rounds=1))
+    network = load_checkpoint(tmp_path / "checkpoints" / "sector_interaction_network.pt")
+    cost = graph_cost(trace(network, name="start", maxima=Maxima()))
+    assert (found.candidates[0].ebops, found.candidates[0].bops) == (cost.ebops, cost.bops)
+    assert found.candidates[0].bits == bit_search.layer_bits(network)
+
+
+def test_a_float_network_has_no_bits(graphs: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="trains a float network"):
+        search(
+            load_config(
+                SearchConfig,
+                None,
+                {"graphs": graphs, "out": tmp_path, "sector.interaction_network.schedule.quantized_epochs": 0},
+            )
+        )
