@@ -11,13 +11,26 @@ from typing import Annotated
 
 import typer
 
-from ..core import ConfigError
 from . import network_commands
 from .build import build, resources
 from .graphs import graphs as make_graphs
 from .lint import lint
-from .options import AsJson, ConfigFile, DeviceName, Events, Graphs, Limit, ModelPath, Out, Overrides, configure
+from .options import (
+    AsJson,
+    ConfigFile,
+    DeviceName,
+    Events,
+    Graphs,
+    Limit,
+    ModelPath,
+    Out,
+    Overrides,
+    Recipe,
+    configure,
+    recipe_or,
+)
 from .printing import print_json, print_pairs, print_table
+from .search import search
 from .simulate import convert, simulate
 from .summary import print_demo
 from .validate import MISMATCH, validate
@@ -25,7 +38,8 @@ from .validate import MISMATCH, validate
 
 def register(app: typer.Typer) -> None:
     """Add every command to the program."""
-    for command in (simulate, convert, train, build, resources, validate, serve, track, evaluate, report, demo, lint):
+    app_commands = (simulate, convert, train, search, build, resources, validate, serve, track, evaluate, report, demo)
+    for command in (*app_commands, lint):
         app.command()(command)
     app.command("graphs")(make_graphs)
     network_commands.register(app)
@@ -35,10 +49,10 @@ def train(
     events: Events = None,
     graphs: Graphs = None,
     out: Out = None,
-    recipe: Annotated[
-        str | None, typer.Option("--recipe", metavar="NAME", help="Configuration of a shipped network.")
-    ] = None,
+    recipe: Recipe = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of weights and samples. Default: 0.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the same training was killed.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files for TensorBoard.")] = False,
     config: ConfigFile = None,
     assignments: Overrides = None,
     as_json: AsJson = False,
@@ -52,7 +66,8 @@ def train(
     from ..pipeline.train import train as run
 
     options = {"events": events, "graphs": graphs, "out": out, "chain.seed": seed}
-    result = run(configure(TrainConfig, _recipe_or(config, recipe), assignments, options))
+    options |= {"resume": resume or None, "tensorboard": tensorboard or None}
+    result = run(configure(TrainConfig, recipe_or(config, recipe), assignments, options))
     figures: dict[str, object] = {
         name: None if isinstance(value, float) and math.isnan(value) else value
         for name, value in result.metrics.items()
@@ -228,16 +243,6 @@ def demo(
         typer.echo(f"mismatch: {line}", err=True)
     if not result.validation.passed or not (result.summary.serving and result.summary.serving.labels_equal):
         raise typer.Exit(MISMATCH)
-
-
-def _recipe_or(config: Path | None, recipe: str | None) -> Path | None:
-    if recipe is None:
-        return config
-    if config is not None:
-        raise ConfigError("--recipe and --config are both given", remedy="give one, and change the rest with --set")
-    from ..models.zoo import recipe_path
-
-    return recipe_path(recipe)
 
 
 def _ratio(part: int, whole: int) -> float | None:
