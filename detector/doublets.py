@@ -62,7 +62,7 @@ class LayerPair(StrictModel):
 
 
 def pixel_layer_pairs() -> tuple[LayerPair, ...]:
-    """The 21 pairs of the pixel detector of the TrackML / Generic detector: 4 barrel layers, 7 discs on each side.
+    """The 23 pairs of the pixel detector of the TrackML / Generic detector: 4 barrel layers, 7 discs on each side.
 
     Returns:
         Neighbouring barrel layers; neighbouring discs; every barrel layer with the first disc of each side, blocked by
