@@ -232,7 +232,7 @@ def _sees(
         in_phi |= np.abs(wrap_angle(phi - (phi_bin + 0.5) * width + np.pi)) <= width / 2 + grid.phi_overlap
     if grid.eta_overlap > 0:
         width = 2 * grid.eta_max / grid.eta
-        # The outermost sectors are open, so that what lies beyond counts as at the edge.
-        inside = np.clip(eta, -grid.eta_max, grid.eta_max)
-        in_eta |= np.abs(inside - (eta_bin + 0.5) * width + grid.eta_max) <= width / 2 + grid.eta_overlap
+        bottom = eta_bin * width - grid.eta_max
+        above = (eta_bin == 0) | (eta >= bottom - grid.eta_overlap)  # the outermost sectors are open
+        in_eta |= above & ((eta_bin == grid.eta - 1) | (eta <= bottom + width + grid.eta_overlap))
     return in_phi & in_eta
