@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..quantization.presets import CALIBRATION_STEPS
 from .layer_bits import activation_layers
+from .training_task import Network
 
 BATCHES = 8
 """Training batches on which scales are compared."""
@@ -16,10 +17,8 @@ BATCHES = 8
 HALVINGS = 4
 """How far below the observed range a scale may go: four of them saturate all but a sixteenth."""
 
-Loss = Callable[[nn.Module], Tensor]
 
-
-def calibrate_range(network: nn.Module, loss: Loss) -> None:
+def calibrate(network: Network, loss: Callable[[Network], Tensor]) -> None:
     """Collect activation statistics, without learning, until every scale is a power of two that covers the range."""
     network.train()
     with torch.no_grad():
@@ -27,7 +26,7 @@ def calibrate_range(network: nn.Module, loss: Loss) -> None:
             loss(network)
 
 
-def calibrate_loss(network: nn.Module, loss: Loss, *, restart: Callable[[], None]) -> None:
+def refine_scales(network: Network, loss: Callable[[Network], Tensor], *, restart: Callable[[], None]) -> None:
     """Halve scales where that lowers the loss on training data, one activation after the other.
 
     With few bits the range is a bad guide: a scale that covers the rare large values rounds the common ones to 0. The

@@ -10,7 +10,7 @@ from ..core import StrictModel
 from ..detector import PIXEL, PIXEL_VOLUMES, EdgeInputs, PairScales, PairWindow
 from ..detector.features import EDGE_INPUT_WIDTHS
 from ..detector.track_building import TrackBuilderKind
-from .config import EmbeddingConfig, FilterConfig, InteractionConfig
+from .config import Bits, EmbeddingConfig, FilterConfig, InteractionConfig, Width
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -57,6 +57,8 @@ class ScheduleConfig(StrictModel):
         pruning: Pruning between the two; None prunes nothing.
         accumulator_bits: Every sum of a quantized layer, partial sums included, fits into a signed accumulator of this
             width; None sets no bound. See `models.accumulators`.
+        calibration: Activation scales start from the `range` of the training data, or are halved from there where that
+            lowers the `loss` on them: for few bits (see `models.calibration`).
         device: Where to train: `auto` takes an accelerator where torch finds one; `cpu` repeats itself bit for bit.
     """
 
@@ -69,6 +71,7 @@ class ScheduleConfig(StrictModel):
     patience: Count | None = None
     pruning: PruningConfig | None = None
     accumulator_bits: Annotated[int, Field(ge=4, le=62)] | None = None
+    calibration: Literal["range", "loss"] = "range"
     device: str = "auto"
 
     @model_validator(mode="after")
@@ -184,10 +187,18 @@ class InteractionTraining(StrictModel):
         return self
 
 
+class CandidateNetwork(InteractionConfig):
+    """The interaction network of the chain: `InteractionConfig` with defaults that fit `track` edge features."""
+
+    input_bits: Bits = 16
+    edge_inputs: Width = EDGE_INPUT_WIDTHS["track"]
+    aggregate_senders: bool = True
+
+
 class CandidateTraining(InteractionTraining):
     """Binary classification of what the filter of the chain lets through: `InteractionTraining` with other defaults."""
 
-    network: InteractionConfig = InteractionConfig(input_bits=16, edge_inputs=6, aggregate_senders=True)
+    network: InteractionConfig = CandidateNetwork()
     schedule: ScheduleConfig = ScheduleConfig(float_epochs=20, quantized_epochs=3, steps=40, learning_rate=1e-2)
 
 

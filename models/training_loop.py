@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core import ConfigError, ContractError
-from ..quantization.presets import CALIBRATION_STEPS
+from .calibration import calibrate, refine_scales
 from .pruning import Masks, choose_masks, sparsity_of_round
 from .training_config import PruningConfig, ScheduleConfig
 from .training_phase import Phase, Run
@@ -128,6 +128,8 @@ class _Training(Generic[Network]):
             if start is not None:
                 warm_start(network, start.state_dict())
             calibrate(network, self.task.loss)
+            if schedule.calibration == "loss":
+                refine_scales(network, self.task.loss, restart=lambda: self.task.begin(phase.number, 0))
 
         return phase.run(lambda: self._seeded(lambda: self.task.make(True)), prepare, self.run)
 
@@ -166,14 +168,6 @@ class _Training(Generic[Network]):
         """Make a network from the seed alone, whether or not the phases before it were trained in this process."""
         torch.manual_seed(self.seed + self.number)
         return make()
-
-
-def calibrate(network: Network, loss: Callable[[Network], Tensor]) -> None:
-    """Collect activation statistics on training data, without learning, until every scale is a power of two."""
-    network.train()
-    with torch.no_grad():
-        for _ in range(CALIBRATION_STEPS + 1):
-            loss(network)
 
 
 def warm_start(network: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -15,11 +15,11 @@ from ..core import DataError, RunDirectory, StrictModel
 from ..detector import list_events
 from ..detector.simulation import SimulationConfig
 from ..models.training_config import (
+    CandidateTraining,
     ChainTraining,
     DataConfig,
     EmbeddingTraining,
     FilterTraining,
-    InteractionTraining,
     ScheduleConfig,
 )
 from ..reports.records import ServingSummary, Summary, TrackingSummary
@@ -76,7 +76,7 @@ def quick_config() -> dict[str, object]:
         data=DataConfig(events=2, validation_events=1),
         embedding=EmbeddingTraining(schedule=short),
         filter=FilterTraining(schedule=short),
-        interaction_network=InteractionTraining(schedule=short),
+        interaction_network=CandidateTraining(schedule=short),
     )
     return {
         "simulation": SimulationConfig(events=5, pile_up=10.0, generator="helix").model_dump(),

@@ -234,7 +234,7 @@ class Walk:
     def _graph_module(
         self, node: torch.fx.Node, module: EdgeGather | EdgeAggregate, arguments: Mapping[str, Any]
     ) -> str:
-        index = arguments.get("edge_index")
+        index: Any = arguments.get("edge_index")
         if isinstance(index, torch.fx.Node) and index.op != "placeholder":
             raise ContractError(
                 f"module {node.target} takes {index}, which is not an input, for its edge_index",

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from ..core import atomic_file
 from .canvas import colour, figure
-from .figures_comparison import save_png
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,4 +54,6 @@ def draw_search(points: Sequence[SearchPoint], path: Path, *, score: str) -> Non
         worst = min(score for _, score in front)
         axes.set_ylim(worst - 0.3 * (best - worst) - 1e-4, best + 0.1 * (best - worst) + 1e-4)
         axes.legend(loc="lower right")
-        save_png(drawn, path)
+        FigureCanvasAgg(drawn)
+        with atomic_file(path) as temporary:
+            drawn.savefig(temporary, format="png", dpi=150, facecolor="white", metadata={"Software": None})

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from hitfabric.core import ConfigError, ContractError, DataError, load_config
 from hitfabric.models import training_phase
 from hitfabric.models.accumulators import accumulator_widths, bound_accumulators
+from hitfabric.models.calibration import BATCHES, calibrate, refine_scales
 from hitfabric.models.config import InteractionConfig
 from hitfabric.models.layer_bits import activation_layers, weight_layers
 from hitfabric.models.narrowing import narrow
@@ -24,11 +25,12 @@ from hitfabric.models.networks import InteractionNetwork
 from hitfabric.models.pruning import choose_masks, sparsity_of_round
 from hitfabric.models.training_config import InteractionTraining, PruningConfig, ScheduleConfig
 from hitfabric.models.training_cost import float_cost, network_cost
-from hitfabric.models.training_interaction import LabelledGraph, train_interaction
-from hitfabric.models.training_loop import History, Task, TrainedPair, choose_device, train
+from hitfabric.models.training_interaction import LabelledGraph, interaction_task, train_interaction
+from hitfabric.models.training_loop import History, Task, TrainedPair, choose_device, train, warm_start
 from hitfabric.models.training_task import Row
 from hitfabric.quantization import Maxima, TypedGraph
 from hitfabric.quantization.cost import graph_cost
+from hitfabric.quantization.linter import lint
 from hitfabric.quantization.nodes import Dense
 from hitfabric.quantization.tracer import trace
 
@@ -277,6 +279,38 @@ def test_an_impossible_accumulator_is_an_error() -> None:
     network = train_tiny(ScheduleConfig(float_epochs=1, quantized_epochs=1, steps=2)).network
     with pytest.raises(ContractError, match="does not fit into accumulators of 5 bits; raise accumulator_bits"):
         bound_accumulators(network, 5)
+
+
+def test_scales_chosen_by_the_loss_are_lower_where_few_bits_gain_from_it() -> None:
+    config = InteractionTraining(network=InteractionConfig(width=8, weight_bits=8, activation_bits=3))
+    float_schedule = ScheduleConfig(float_epochs=4, quantized_epochs=0, steps=40, learning_rate=1e-2)
+    graphs = make_graphs(8)
+    start = train_interaction(
+        graphs, graphs, config.model_copy(update={"schedule": float_schedule}), seed=0, history=History()
+    ).network
+    task = interaction_task(graphs, graphs, config, seed=0)
+    network = task.make(True)
+    warm_start(network, start.state_dict())
+    task.begin(1, 0)
+    calibrate(network, task.loss)
+
+    def restart() -> None:
+        task.begin(1, 0)
+
+    def loss() -> float:
+        restart()
+        with torch.no_grad():
+            return sum(float(task.loss(network)) for _ in range(BATCHES))
+
+    def scales() -> dict[str, float]:
+        return {name: float(value) for name, value in network.named_parameters() if name.endswith("scaling_impl.value")}
+
+    before, ranges = loss(), scales()
+    refine_scales(network, task.loss, restart=restart)
+    after = {name: ranges[name] - value for name, value in scales().items()}
+    assert loss() < before
+    assert set(after.values()) <= {0.0, 1.0, 2.0, 3.0, 4.0} and max(after.values()) > 0
+    assert lint(network.eval()).passed
 
 
 def test_layers_take_their_own_bits() -> None:

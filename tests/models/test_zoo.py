@@ -12,20 +12,25 @@ from hitfabric.detector import PIXEL_VOLUMES, read_events, read_graphs
 from hitfabric.emulation import make_executor
 from hitfabric.fpga_backend.chain import Chain
 from hitfabric.models import zoo_names, zoo_path
+from hitfabric.models.float_networks import FloatExecutor, load_float_network
 from hitfabric.models.metrics import combine, match_tracks, roc_auc
+from hitfabric.models.training_cost import float_cost
 from hitfabric.quantization import TypedGraph
+from hitfabric.quantization.cost import graph_cost
+from hitfabric.quantization.nodes import Dense
 
 
 def test_every_shipped_network_is_described_and_small() -> None:
-    assert zoo_names() == ("event-pixel", "sector-in-8")
+    assert {"event-pixel", "sector-in-40", "sector-in-4bit", "sector-in-8"} <= set(zoo_names())
     files = [path for name in zoo_names() for path in zoo_path(name).rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 1_000_000
+    assert max(path.stat().st_size for path in files) < 1_000_000
+    assert sum(path.stat().st_size for path in files) < 3_000_000
     for name in zoo_names():
         assert (zoo_path(name) / "README.md").read_text(encoding="utf-8").startswith(f"# {name}\n")
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(ConfigError, match="choose one of event-pixel, sector-in-8"):
+    with pytest.raises(ConfigError, match=r"choose one of event-.*sector-in-8"):
         zoo_path("../zoo")
 
 
@@ -40,14 +45,32 @@ def test_the_shipped_chain_tracks_hits() -> None:
     assert (labels == labels[:, :1]).all() and sorted(labels[:, 0].tolist()) == [0, 1, 2, 3]
 
 
-def test_the_sector_network_does_what_its_card_says(shared_data: Path) -> None:
-    executor = make_executor("golden", TypedGraph.load(zoo_path("sector-in-8")))
+@pytest.mark.parametrize(("name", "loss"), [("sector-in-8", 0.001), ("sector-in-40", 0.001), ("sector-in-4bit", 0.003)])
+def test_a_sector_network_does_what_its_card_says(name: str, loss: float, shared_data: Path) -> None:
+    runners = (
+        make_executor("golden", TypedGraph.load(zoo_path(name))),
+        FloatExecutor(load_float_network(zoo_path(name) / "float")),
+    )
     samples = [sample for sample in read_graphs(shared_data / "trackml_graphs" / "plus_2GeV")][-20:]
-    scores = [
-        executor.run({"nodes": item.nodes, "edges": item.edges, "edge_index": item.edge_index})["logits"][:, 0]
-        for item in samples
-    ]
-    assert roc_auc(np.concatenate(scores), np.concatenate([item.labels for item in samples])) > 0.9985
+    labels = np.concatenate([item.labels for item in samples])
+    figures = []
+    for runner in runners:
+        scores = [
+            runner.run({"nodes": item.nodes, "edges": item.edges, "edge_index": item.edge_index})["logits"][:, 0]
+            for item in samples
+        ]
+        figures.append(roc_auc(np.concatenate(scores), labels))
+    assert figures[0] > 0.9985 and figures[0] > figures[1] - loss
+
+
+def test_the_pruned_network_needs_a_hundredth_of_the_bit_operations() -> None:
+    graph = TypedGraph.load(zoo_path("sector-in-4bit"))
+    hidden = [node for node in graph.nodes if isinstance(node, Dense) and "scaling" not in node.name]
+    assert all(node.weight_format.width == 4 for node in hidden)
+    weights = np.concatenate([node.weight.ravel() for node in hidden])
+    assert np.mean(weights == 0) >= 0.5
+    twin = float_cost(load_float_network(zoo_path("sector-in-4bit") / "float"))
+    assert 100 * graph_cost(graph).bops < twin["bops"]
 
 
 @pytest.mark.slow
