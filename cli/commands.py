@@ -11,8 +11,10 @@ from typing import Annotated
 
 import typer
 
+from ..core import ConfigError
 from . import network_commands
 from .build import build, resources
+from .evaluate_all import run_all
 from .graphs import graphs as make_graphs
 from .lint import lint
 from .options import (
@@ -168,6 +170,18 @@ def evaluate(
     ] = None,
     device: DeviceName = None,
     limit: Limit = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Fill the table of targets over all shipped networks; needs no --events.")
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="With --all: data folder. Default: beside the checkout, or none."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="With --all: few events, seconds, poor statistics.")] = False,
+    docs: Annotated[
+        Path | None, typer.Option("--docs", metavar="DIR", help="With --all: where physics.md goes. Default: --out.")
+    ] = None,
+    cards: Annotated[bool, typer.Option("--cards", help="With --all: write figures into the model cards.")] = False,
     config: ConfigFile = None,
     assignments: Overrides = None,
     as_json: AsJson = False,
@@ -175,8 +189,23 @@ def evaluate(
     """Measure edge and track performance on events with truth.
 
     Edge efficiency and purity after each stage, ROC curves, track efficiency, fake and duplicate rate against pT and
-    eta, by ACORN's definitions. Writes evaluation.json and event_display.npz.
+    eta, by ACORN's definitions. Writes evaluation.json and event_display.npz. With --all, the whole table of targets:
+    quantized, float twin and wider float side by side, on validation data and on events simulated afresh.
     """
+    if everything:
+        run_all(
+            config,
+            assignments,
+            {"out": out, "device": device, "events": limit, "graphs": limit, "data": data},
+            unused={"--events": events, "--graphs": graphs, "--model": model, "--labels": labels},
+            quick=quick,
+            docs=docs,
+            cards=cards,
+            as_json=as_json,
+        )
+        return
+    if data is not None or docs is not None or quick or cards:
+        raise ConfigError("--data, --docs, --quick and --cards belong to --all", remedy="add --all, or leave them out")
     from ..pipeline.evaluate import EvaluateConfig
     from ..pipeline.evaluate import evaluate as run
 

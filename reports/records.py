@@ -1,18 +1,31 @@
 """The files of a run directory that the report reads: one model per file.
 
-Counts are stored, never ratios: efficiencies and their intervals are derived from the counts where they are drawn.
+Counts are what is stored: efficiencies and their intervals are derived from the counts where they are drawn. The
+models of `evaluation.json` are in `evaluation_record.py`, and can be imported from here too.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, RootModel, model_validator
 
 from ..core import StrictModel
+from .evaluation_record import BinnedRate as BinnedRate
+from .evaluation_record import BinnedRatio as BinnedRatio
+from .evaluation_record import BinnedTracks as BinnedTracks
+from .evaluation_record import EdgeStage as EdgeStage
+from .evaluation_record import Evaluation as Evaluation
+from .evaluation_record import NetworkScores as NetworkScores
+from .evaluation_record import Probability
+from .evaluation_record import Rate as Rate
+from .evaluation_record import Ratio as Ratio
+from .evaluation_record import RocCurve as RocCurve
+from .evaluation_record import ScoreHistogram as ScoreHistogram
+from .evaluation_record import TrackMLScore as TrackMLScore
+from .evaluation_record import TrackPerformance as TrackPerformance
+from .evaluation_record import TrackPurity as TrackPurity
 
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Milliseconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 FigureKind = Literal[
@@ -71,151 +84,6 @@ class Summary(StrictModel):
     tracking: TrackingSummary | None = None
     serving: ServingSummary | None = None
     seconds: dict[str, Seconds] = Field(default_factory=dict)
-
-
-class Ratio(StrictModel):
-    """`passed` of `total`; only a duplicate rate may pass more often than there are trials."""
-
-    passed: NonNegativeInt
-    total: NonNegativeInt
-
-
-class BinnedRatio(StrictModel):
-    """`passed` of `total` per bin; `edges` are the ascending bin edges, one more than bins."""
-
-    edges: tuple[FiniteFloat, ...]
-    passed: tuple[NonNegativeInt, ...]
-    total: tuple[NonNegativeInt, ...]
-
-    @model_validator(mode="after")
-    def _bins_agree(self) -> Self:
-        _require_bins(self.edges, passed=len(self.passed), total=len(self.total))
-        return self
-
-
-class ScoreHistogram(StrictModel):
-    """Entries of true and false candidates per score bin; `quantity` names the score ("logit", "squared distance")."""
-
-    quantity: str
-    edges: tuple[FiniteFloat, ...]
-    true: tuple[NonNegativeInt, ...]
-    false: tuple[NonNegativeInt, ...]
-
-    @model_validator(mode="after")
-    def _bins_agree(self) -> Self:
-        _require_bins(self.edges, true=len(self.true), false=len(self.false))
-        return self
-
-
-class RocCurve(StrictModel):
-    """Efficiency (true positive rate), false positive rate and purity at each threshold on the score."""
-
-    threshold: tuple[FiniteFloat, ...]
-    efficiency: tuple[Probability, ...]
-    false_positive_rate: tuple[Probability, ...]
-    purity: tuple[Probability | None, ...]
-    auc: Probability | None
-
-    @model_validator(mode="after")
-    def _lengths_agree(self) -> Self:
-        columns = (self.efficiency, self.false_positive_rate, self.purity)
-        if any(len(column) != len(self.threshold) for column in columns):
-            raise ValueError("threshold, efficiency, false_positive_rate and purity differ in length")
-        return self
-
-
-class NetworkScores(StrictModel):
-    """Scores of one network over `true` + `false` candidate edges.
-
-    Attributes:
-        true: Candidates that are true edges.
-        false: Candidates that are not.
-        threshold: The working point of the chain, in the score's units.
-        sample: What was scored, where it is not the sample of the evaluation.
-    """
-
-    true: NonNegativeInt
-    false: NonNegativeInt
-    threshold: FiniteFloat | None = None
-    roc: RocCurve | None = None
-    scores: ScoreHistogram | None = None
-    sample: str | None = None
-
-
-class EdgeStage(StrictModel):
-    """The graph after one stage of the chain, summed over the events.
-
-    Attributes:
-        name: Stage ("radius graph", "filter", "interaction network").
-        target: True edges there are in the events, found or not: the denominator of the efficiency.
-        kept: Of those, how many the graph holds.
-        edges: Edges in the graph: the denominator of the purity.
-        hits: Hits of the events, for edges per hit.
-    """
-
-    name: str
-    target: NonNegativeInt
-    kept: NonNegativeInt
-    edges: NonNegativeInt
-    hits: NonNegativeInt
-
-    @model_validator(mode="after")
-    def _kept_is_a_part(self) -> Self:
-        if self.kept > self.target or self.kept > self.edges:
-            raise ValueError(f"kept {self.kept} is more than target {self.target} or edges {self.edges}")
-        return self
-
-
-class BinnedTracks(StrictModel):
-    """Track figures against one variable, as in `TrackPerformance`; a rate that was not computed is null."""
-
-    efficiency: BinnedRatio | None = None
-    fake_rate: BinnedRatio | None = None
-    duplicate_rate: BinnedRatio | None = None
-
-    @model_validator(mode="after")
-    def _shares_are_shares(self) -> Self:
-        for name, ratio in (("efficiency", self.efficiency), ("fake_rate", self.fake_rate)):
-            if ratio is not None:
-                _require_share(name, ratio.passed, ratio.total)
-        return self
-
-
-class TrackPerformance(StrictModel):
-    """Track figures with ACORN's meaning.
-
-    Attributes:
-        definition: What counts as a particle to be found, as a track, and as matched, in words.
-        efficiency: Particles found, of the particles to be found.
-        fake_rate: Tracks matched to no particle, of all tracks.
-        duplicate_rate: Further tracks matched to a particle already found, per particle found (may exceed 1).
-        pt: The same against pT (GeV).
-        eta: The same against pseudorapidity.
-    """
-
-    definition: str
-    efficiency: Ratio
-    fake_rate: Ratio
-    duplicate_rate: Ratio
-    pt: BinnedTracks | None = None
-    eta: BinnedTracks | None = None
-
-    @model_validator(mode="after")
-    def _shares_are_shares(self) -> Self:
-        for name, ratio in (("efficiency", self.efficiency), ("fake_rate", self.fake_rate)):
-            _require_share(name, (ratio.passed,), (ratio.total,))
-        return self
-
-
-class Evaluation(StrictModel):
-    """`evaluation.json`: physics performance on `sample` (`events` events with `hits` hits in all)."""
-
-    sample: str
-    events: NonNegativeInt
-    hits: NonNegativeInt
-    networks: dict[str, NetworkScores] = Field(default_factory=dict)
-    stages: tuple[EdgeStage, ...] = ()
-    tracks: TrackPerformance | None = None
 
 
 class FirstMismatch(StrictModel):
@@ -404,17 +272,3 @@ class Projects(StrictModel):
     """`projects.json`: the projects built."""
 
     projects: tuple[Project, ...]
-
-
-def _require_bins(edges: tuple[float, ...], **counts: int) -> None:
-    if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
-        raise ValueError("edges must ascend, two at least")
-    for name, count in counts.items():
-        if count != len(edges) - 1:
-            raise ValueError(f"{name} has {count} bins, edges has {len(edges) - 1}")
-
-
-def _require_share(name: str, passed: tuple[int, ...], total: tuple[int, ...]) -> None:
-    for part, whole in zip(passed, total, strict=True):
-        if part > whole:
-            raise ValueError(f"{name} has passed {part}, more than total {whole}")

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from ..models.metrics import clopper_pearson
+from ..models.metrics import LEVEL, clopper_pearson_bounds
 
-LEVEL = 0.6827
 Interval = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -24,8 +23,8 @@ def shares(passed: Sequence[int], total: Sequence[int]) -> Interval:
     Returns:
         Share, lower and upper bound, float64 [bins], in [0, 1]; NaN without trials.
     """
-    bounds = np.array([clopper_pearson(k, n, level=LEVEL) for k, n in zip(passed, total, strict=True)]).reshape(-1, 2)
-    return _of_trials(np.asarray(passed), bounds[:, 0], bounds[:, 1], np.asarray(total), scale=1)
+    low, high = clopper_pearson_bounds(passed, total)
+    return _of_trials(np.asarray(passed), low, high, np.asarray(total), scale=1)
 
 
 def rates(count: Sequence[int], per: Sequence[int]) -> Interval:
