@@ -56,7 +56,7 @@ class ChainConfig(StrictModel):
     version: Literal[1] = 1
     radius: float = Field(gt=0, allow_inf_nan=False)
     max_neighbours: int | None = Field(default=None, ge=1)
-    max_edges: int = Field(default=2_000_000, ge=1)
+    max_edges: int = Field(default=6_000_000, ge=1)
     window: PairWindow | None = None
     scales: PairScales = PIXEL
     filter_threshold: float = Field(default=0.0, allow_inf_nan=False)
