@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from ..core import StrictModel
 from ..detector import PIXEL, PIXEL_VOLUMES, EdgeInputs, PairScales, PairWindow
@@ -195,10 +196,15 @@ class CandidateNetwork(InteractionConfig):
     aggregate_senders: bool = True
 
 
+def _with_chain_defaults(network: object) -> object:
+    """A network of which only some keys are given takes the others from the chain's defaults."""
+    return CandidateNetwork.model_validate(network) if isinstance(network, Mapping) else network
+
+
 class CandidateTraining(InteractionTraining):
     """Binary classification of what the filter of the chain lets through: `InteractionTraining` with other defaults."""
 
-    network: InteractionConfig = CandidateNetwork()
+    network: Annotated[InteractionConfig, BeforeValidator(_with_chain_defaults)] = CandidateNetwork()
     schedule: ScheduleConfig = ScheduleConfig(float_epochs=20, quantized_epochs=3, steps=40, learning_rate=1e-2)
 
 

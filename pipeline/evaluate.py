@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,12 @@ from ..models.metrics import EfficiencyBin, Fiducial, TrackMatching, combine, ma
 from ..models.training_config import DataConfig
 from ..models.training_data import TrainingEvent
 from ..reports.records import (
+    BinnedRate,
     BinnedRatio,
     BinnedTracks,
     EdgeStage,
     Evaluation,
+    Rate,
     Ratio,
     TrackPerformance,
 )
@@ -29,6 +32,7 @@ from .scores import ScoreSample, network_scores
 from .sector import sector_scores
 from .track import read_labels
 
+Bins = TypeVar("Bins", bound=BinnedRatio)
 STAGES = ("radius graph", "filter", "interaction network")
 
 
@@ -187,7 +191,7 @@ def _stages(totals: _Totals) -> tuple[EdgeStage, ...]:
 
 
 def _tracks(matching: TrackMatching, cuts: Fiducial) -> TrackPerformance:
-    unique = int(matching.found.sum())
+    unique, known = int(matching.found.sum()), matching.tracks - matching.tracks_unknown
     definition = (
         f"Particles with pT >= {cuts.pt_min:g} GeV, |eta| <= {cuts.eta_max:g} and {cuts.minimum_hits} hits or more; "
         f"tracks of {cuts.minimum_track_hits} hits or more; a track is matched to the particle that gave at least "
@@ -196,23 +200,23 @@ def _tracks(matching: TrackMatching, cuts: Fiducial) -> TrackPerformance:
     return TrackPerformance(
         definition=definition,
         efficiency=Ratio(passed=unique, total=len(matching.found)),
-        fake_rate=Ratio(passed=matching.tracks - matching.matched, total=matching.tracks),
-        duplicate_rate=Ratio(passed=matching.matched_reconstructable - unique, total=unique),
+        fake_rate=Ratio(passed=known - matching.matched, total=known),
+        duplicate_rate=Rate(passed=matching.matched_reconstructable - unique, total=unique),
         pt=BinnedTracks(
-            efficiency=_binned(matching.efficiency_in_pt()),
-            fake_rate=_binned(matching.fakes_in_pt()),
-            duplicate_rate=_binned(matching.duplicates_in_pt()),
+            efficiency=_binned(matching.efficiency_in_pt(), BinnedRatio),
+            fake_rate=_binned(matching.fakes_in_pt(), BinnedRatio),
+            duplicate_rate=_binned(matching.duplicates_in_pt(), BinnedRate),
         ),
         eta=BinnedTracks(
-            efficiency=_binned(matching.efficiency_in_eta()),
-            fake_rate=_binned(matching.fakes_in_eta()),
-            duplicate_rate=_binned(matching.duplicates_in_eta()),
+            efficiency=_binned(matching.efficiency_in_eta(), BinnedRatio),
+            fake_rate=_binned(matching.fakes_in_eta(), BinnedRatio),
+            duplicate_rate=_binned(matching.duplicates_in_eta(), BinnedRate),
         ),
     )
 
 
-def _binned(bins: Sequence[EfficiencyBin]) -> BinnedRatio:
-    return BinnedRatio(
+def _binned(bins: Sequence[EfficiencyBin], kind: type[Bins]) -> Bins:
+    return kind(
         edges=(bins[0].low, *(item.high for item in bins)),
         passed=tuple(item.found for item in bins),
         total=tuple(item.total for item in bins),
