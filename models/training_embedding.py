@@ -23,6 +23,7 @@ from .networks import EmbeddingNetwork
 from .training_config import EmbeddingTraining
 from .training_data import TrainingEvent
 from .training_loop import History, Task, TrainedPair, train
+from .training_state import fingerprint
 
 Pairs = NDArray[np.int64]
 ATTRACTION, REPULSION = 3.0, 2.0  # relative weights of true and of wrong pairs
@@ -65,6 +66,7 @@ def train_embedding(
         loss=sampler.loss,
         begin=sampler.begin,
         key=f"{seed} {config.model_dump_json()} {len(training)} {len(validation)}",
+        data=lambda: _fingerprint([*training, *validation]),
         evaluate=evaluate,
         score="pairs_per_hit",
         higher_is_better=False,
@@ -175,6 +177,11 @@ def pairs_per_hit(network: EmbeddingNetwork, events: Sequence[TrainingEvent], ra
         pairs += count
         hits += tree.n
     return pairs / hits
+
+
+def _fingerprint(events: Sequence[TrainingEvent]) -> str:
+    arrays = (array for item in events for array in (item.features, item.signal, item.event.particle_row))
+    return fingerprint(arrays, settings=" ".join(item.data.model_dump_json() for item in events))
 
 
 def _reachable(event: TrainingEvent) -> Pairs:

@@ -20,6 +20,7 @@ from .networks import EmbeddingNetwork, FilterNetwork
 from .training_config import FilterTraining
 from .training_data import TrainingEvent
 from .training_loop import History, Task, TrainedPair, train
+from .training_state import fingerprint
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,6 +104,9 @@ def train_filter(
         loss=batches.loss,
         begin=batches.begin,
         key=f"{seed} {config.model_dump_json()} {len(training)} {len(validation)}",
+        data=lambda: fingerprint(
+            array for table in (*training, *validation) for array in (table.inputs, table.labels, table.used)
+        ),
         evaluate=evaluate,
         score="kept",
         higher_is_better=False,

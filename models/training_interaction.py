@@ -20,6 +20,7 @@ from .narrowing import check_narrowable, narrow
 from .networks import InteractionNetwork
 from .training_config import InteractionTraining
 from .training_loop import History, Task, TrainedPair, train
+from .training_state import fingerprint
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,6 +114,11 @@ def interaction_task(
         begin=batches.begin,
         narrow=None if config.pruned_from is None else lambda network: narrow(network, width),
         key=f"{seed} {config.model_dump_json()} {len(training)} {len(validation)}",
+        data=lambda: fingerprint(
+            array
+            for graph in (*training, *validation)
+            for array in (graph.nodes, graph.edges, graph.edge_index, graph.labels, graph.used)
+        ),
         evaluate=lambda network: {"auc": edge_auc(network, validation)},
         score="auc",
     )

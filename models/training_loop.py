@@ -39,12 +39,13 @@ def train(
         The networks of the best epochs.
 
     Raises:
-        DataError: The loss became infinite or NaN; or `resume` is the state of another training.
+        DataError: The loss became infinite or NaN; or `resume` is the state of another training, or of other data.
         ConfigError: The device is not there.
         ContractError: The accumulators cannot be bounded (see `models.accumulators`).
     """
     key = f"{task.name} {task.key} {schedule.model_dump_json()}"
-    run = Run(state=TrainingState(resume, key), history=history, device=choose_device(schedule.device))
+    state = TrainingState(resume, key, "" if resume is None else task.data())
+    run = Run(state=state, history=history, device=choose_device(schedule.device))
     history.rows[:] = run.state.rows
     with _one_thread():
         return _Training(task=task, schedule=schedule, run=run, seed=torch.initial_seed()).train()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..core import DataError, atomic_file
 
@@ -19,6 +24,7 @@ class TrainingState:
     Args:
         path: File of the state; read where it exists. None keeps nothing.
         key: Names configuration and seed.
+        data: Fingerprint of what is learned from and judged on (see `fingerprint`).
 
     Attributes:
         finished: By name of a phase that ended: its `best` weights, and `early` ones where pruning rewinds to them.
@@ -27,11 +33,11 @@ class TrainingState:
         rows: Rows of the history.
 
     Raises:
-        DataError: The file is no such state, or that of another training.
+        DataError: The file is no such state, or that of another training, or of other data.
     """
 
-    def __init__(self, path: Path | None, key: str) -> None:
-        self.path, self.key = path, key
+    def __init__(self, path: Path | None, key: str, data: str = "") -> None:
+        self.path, self.key, self.data = path, key, data
         self.finished: dict[str, Content] = {}
         self.current: Content = {}
         self.rows: list[Content] = []
@@ -48,7 +54,8 @@ class TrainingState:
         """Write the state, whole or not at all."""
         if self.path is None:
             return
-        content = {"key": self.key, "finished": self.finished, "current": self.current, "rows": self.rows}
+        names = ("key", "data", "finished", "current", "rows")
+        content = {name: getattr(self, name) for name in names}
         with atomic_file(self.path) as temporary:
             torch.save(content, temporary)
 
@@ -56,7 +63,7 @@ class TrainingState:
         remedy = "remove it to train from the start"
         try:
             content = torch.load(path, weights_only=True, map_location="cpu")
-            key = content["key"]
+            key, data = content["key"], content.get("data")
             self.finished, self.current, self.rows = (content[name] for name in ("finished", "current", "rows"))
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror}", remedy=remedy) from error
@@ -67,3 +74,25 @@ class TrainingState:
                 f"{path} is the state of a training with another configuration or seed",
                 remedy="continue with the same settings, or train without --resume",
             )
+        if data is None:
+            warnings.warn(f"{path} does not say what data it learned from; going on with these", stacklevel=3)
+        elif data != self.data:
+            # Never trained anew unasked: hours may be in it, and the wrong folder is soon given.
+            raise DataError(
+                f"{path} is the state of a training on other data, or on what another network before it let through",
+                remedy="give the same data, or remove it to train this network from the start",
+            )
+
+
+def fingerprint(arrays: Iterable[NDArray[Any]], *, settings: str = "") -> str:
+    """Hash of the data of a training: order, shapes, types and every value count.
+
+    Args:
+        arrays: What is learned from and judged on.
+        settings: What else the samples depend on.
+    """
+    digest = hashlib.sha256(settings.encode())
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

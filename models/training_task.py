@@ -65,6 +65,8 @@ class Task(Generic[Network]):
             then on must depend on them and the seed alone, so that a training that continues draws the same.
         narrow: Makes the float network of the units worth keeping from the trained float twin; None keeps them all.
         key: Names configuration and seed: only a training of the same key can be continued.
+        data: Makes the fingerprint of what is learned from and judged on, which must be the same too; called once,
+            where a state is kept.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Task(Generic[Network]):
     begin: Callable[[int, int], None] = _nothing_to_prepare
     narrow: Callable[[Network], Network] | None = None
     key: str = ""
+    data: Callable[[], str] = str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,8 @@ from hitfabric.models.metrics import match_tracks
 from hitfabric.models.training_chain import TrainedChain, train_chain
 from hitfabric.models.training_config import ChainTraining, DataConfig, InteractionTraining, ScheduleConfig
 from hitfabric.models.training_data import TrainingEvent, load_events
+from hitfabric.models.training_embedding import train_embedding
+from hitfabric.models.training_filter import make_pairs, train_filter
 from hitfabric.models.training_interaction import LabelledGraph, edge_auc, train_interaction
 from hitfabric.models.training_loop import History, Task, train
 from hitfabric.quantization.linter import lint
@@ -70,6 +74,38 @@ def test_training_repeats_itself(trained: tuple[TrainedChain, Path], events: Pat
     for name, network in first.networks.items():
         other = second.networks[name].state_dict()
         assert all(torch.equal(value, other[key]) for key, value in network.state_dict().items())
+
+
+def test_no_network_goes_on_with_other_data(
+    trained: tuple[TrainedChain, Path], events: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, chain = short_chain(), trained[0]
+    training, validation = load_events(events, config.data)
+    radius, states = chain.cuts.radius, {}
+    for name in ("embedding", "filter"):
+        states[name] = shutil.copy(trained[1] / f"{name}.state", tmp_path)
+    kept = {name: Path(path).read_bytes() for name, path in states.items()}
+
+    def embed(events: list[TrainingEvent]) -> None:
+        path = tmp_path / "embedding.state"
+        train_embedding(events, validation, config.embedding, seed=config.seed, history=History(), resume=path)
+
+    def sift(radius: float) -> None:
+        tables, checks = (make_pairs(chain.embedding, part, radius) for part in (training, validation))
+        path = tmp_path / "filter.state"
+        train_filter(tables, checks, config.filter, seed=config.seed, history=History(), resume=path)
+
+    embed(training)
+    sift(radius)
+    changed = [dataclasses.replace(training[0], features=training[0].features + np.float32(1e-3)), *training[1:]]
+    windowed = training[0].data.model_copy(update={"window": None})
+    for other in (changed, training[::-1], [dataclasses.replace(item, data=windowed) for item in training]):
+        with pytest.raises(DataError, match=r"embedding\.state is the state of a training on other data"):
+            embed(other)
+    with pytest.raises(DataError, match=r"filter\.state .* another network before it let through; give the same data"):
+        sift(radius * 1.05)
+    assert {name: Path(path).read_bytes() for name, path in states.items()} == kept
+    assert "(float)" not in capsys.readouterr().err  # nothing was trained
 
 
 def test_the_interaction_network_tells_straight_from_crossed_edges() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -27,6 +27,7 @@ from hitfabric.models.training_config import InteractionTraining, PruningConfig,
 from hitfabric.models.training_cost import float_cost, network_cost
 from hitfabric.models.training_interaction import LabelledGraph, interaction_task, train_interaction
 from hitfabric.models.training_loop import History, Task, TrainedPair, choose_device, train, warm_start
+from hitfabric.models.training_state import fingerprint
 from hitfabric.models.training_task import Row
 from hitfabric.quantization import Maxima, TypedGraph
 from hitfabric.quantization.cost import graph_cost
@@ -34,7 +35,8 @@ from hitfabric.quantization.linter import lint
 from hitfabric.quantization.nodes import Dense
 from hitfabric.quantization.tracer import trace
 
-Trained = TrainedPair[InteractionNetwork]
+Trained: TypeAlias = TrainedPair[InteractionNetwork]
+TINY = InteractionConfig(width=4, input_bits=8, weight_bits=4, activation_bits=4)
 PRUNED = ScheduleConfig(
     float_epochs=2,
     quantized_epochs=2,
@@ -65,7 +67,7 @@ def make_graphs(count: int = 6, seed: int = 0) -> list[LabelledGraph]:
 def train_tiny(
     schedule: ScheduleConfig, history: History | None = None, resume: Path | None = None, **options: Any
 ) -> Trained:
-    network = InteractionConfig(**{"width": 4, "input_bits": 8, "weight_bits": 4, "activation_bits": 4, **options})
+    network = InteractionConfig.model_validate({**TINY.model_dump(), **options})
     config = InteractionTraining(schedule=schedule, network=network, pruned_from=6)
     graphs = make_graphs()
     return train_interaction(graphs[:4], graphs[4:], config, seed=1, history=history or History(), resume=resume)
@@ -154,6 +156,15 @@ def test_a_state_of_another_training_is_refused(tmp_path: Path) -> None:
     train_tiny(schedule, resume=state)
     with pytest.raises(DataError, match="another configuration or seed; continue with the same settings"):
         train_tiny(schedule, resume=state, rounds=2)
+    shuffled = make_graphs()[::-1]
+    config = InteractionTraining(schedule=schedule, network=TINY, pruned_from=6)
+    with pytest.raises(DataError, match="on other data, or on what another network before it let through"):
+        train_interaction(shuffled[:4], shuffled[4:], config, seed=1, history=History(), resume=state)
+    content = torch.load(state, weights_only=True)
+    del content["data"]
+    torch.save(content, state)
+    with pytest.warns(UserWarning, match="does not say what data it learned from"):
+        train_tiny(schedule, resume=state)
     for content in (b"", b"PK\x03\x04 not a checkpoint"):
         state.write_bytes(content)
         with pytest.raises(DataError, match="is no state of a training; remove it"):
@@ -161,6 +172,20 @@ def test_a_state_of_another_training_is_refused(tmp_path: Path) -> None:
     torch.save([1], state)
     with pytest.raises(DataError, match="is no state of a training"):
         train_tiny(schedule, resume=state)
+
+
+@given(values=st.lists(st.integers(-3, 3), min_size=2, max_size=6), place=st.integers(0, 5))
+def test_a_fingerprint_changes_with_every_value_shape_and_type(values: list[int], place: int) -> None:
+    array = np.array(values, dtype=np.int64)
+    other = array.copy()
+    other[place % len(array)] += 1
+    found = [
+        fingerprint(arrays)
+        for arrays in ([array], [other], [array[None]], [array.astype(np.int32)], [array, other], [other, array])
+    ]
+    found.append(fingerprint([array], settings="x"))
+    assert len(set(found)) == len(found)
+    assert fingerprint([np.stack([array, other])[:, ::2]]) == fingerprint([np.stack([array[::2], other[::2]])])
 
 
 def toy(evaluate: Callable[[nn.Linear], dict[str, float]]) -> Task[nn.Linear]:
@@ -263,7 +288,7 @@ def worst_sums(graph: TypedGraph) -> dict[str, int]:
 
 def test_accumulators_stay_within_the_bits_asked_for() -> None:
     schedule = ScheduleConfig(float_epochs=1, quantized_epochs=2, steps=4, learning_rate=1e-2)
-    options = {"width": 6, "weight_bits": 6, "activation_bits": 6}
+    options: dict[str, Any] = {"width": 6, "weight_bits": 6, "activation_bits": 6}
     free = trace(train_tiny(schedule, **options).network, name="free", maxima=Maxima())
     widths = accumulator_widths(free)
     bits = max(widths.values()) - 1
