@@ -21,8 +21,13 @@ def search(
 ) -> None:
     """Search bit widths layer by layer: accuracy against effective bit operations (EBOPs).
 
-    Trains the sector network of a recipe on --graphs, then takes bits away where they are worth least. A search that
-    was killed goes on in the same --out. Writes search.json, search.png and one recipe per network of the Pareto front.
+    Trains the sector network of a recipe on --graphs, then takes bits away where they are worth least, round by round:
+    one bit less in each place is tried shortly, the best changes are made together. A search that was killed goes on
+    in the same --out, given again with the same settings. How far and how long is set by --set search.rounds=40,
+    search.changes=4, search.steps=20, search.accepted_steps=120, search.largest_loss=0.01, search.minimum_bits=2,
+    search.learning_rate=0.002 (the defaults).
+
+    Writes search.json, search.png and recipes/, one configuration of hitfabric train per network of the Pareto front.
     """
     from ..pipeline.search import SearchConfig
     from ..pipeline.search import search as run

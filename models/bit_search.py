@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ..core import DataError, atomic_file
+from .accumulators import bound_accumulators
 from .layer_bits import activation_layers, weight_layers
 from .pruning import apply_masks
 from .search_config import Candidate, LayerBits, SearchSettings
@@ -46,6 +47,7 @@ class BitSearch(Generic[Network]):
         settings: How the search goes on.
         seed: Seed of weights that are drawn and not trained before.
         keep_zeros: Weights that are 0 stay 0: for pruned networks.
+        accumulator_bits: Bound on the accumulators of every candidate (see `models.accumulators`); None sets none.
         directory: Where finished candidates are kept; what is there already is not computed again.
     """
 
@@ -54,6 +56,7 @@ class BitSearch(Generic[Network]):
     settings: SearchSettings
     seed: int
     keep_zeros: bool = False
+    accumulator_bits: int | None = None
     directory: Path
 
     def run(self) -> Iterator[Candidate]:
@@ -61,6 +64,7 @@ class BitSearch(Generic[Network]):
 
         Raises:
             DataError: A file of the directory is damaged.
+            ContractError: The accumulators of a candidate cannot be bounded.
         """
         settings, task = self.settings, self.make_task(layer_bits(self.start))
         sign = 1 if task.higher_is_better else -1
@@ -137,6 +141,8 @@ class BitSearch(Generic[Network]):
             task.loss(network).backward()
             optimiser.step()
             apply_masks(network, masks)
+        if self.accumulator_bits is not None:
+            bound_accumulators(network, self.accumulator_bits)
         network.eval()
         with torch.no_grad():
             return network, float(task.evaluate(network)[task.score])

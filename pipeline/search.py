@@ -134,6 +134,7 @@ def _make_search(config: SearchConfig, directory: Path) -> BitSearch[Interaction
     training, validation = ([LabelledGraph.from_sample(sample) for sample in part] for part in graphs)
     start = load_checkpoint(config.out / CHECKPOINTS / f"{SECTOR_NETWORK}.pt")
     assert isinstance(start, InteractionNetwork)
+    schedule = config.sector.interaction_network.schedule
     return BitSearch(
         make_task=lambda bits: interaction_task(
             training, validation, _with_bits(config.sector, bits).interaction_network, seed=config.seed
@@ -141,7 +142,8 @@ def _make_search(config: SearchConfig, directory: Path) -> BitSearch[Interaction
         start=start,
         settings=config.search,
         seed=config.seed,
-        keep_zeros=config.sector.interaction_network.schedule.pruning is not None,
+        keep_zeros=schedule.pruning is not None,
+        accumulator_bits=schedule.accumulator_bits,
         directory=directory,
     )
 

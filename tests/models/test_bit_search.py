@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hitfabric.core import ConfigError, DataError, load_config
 from hitfabric.detector import GraphSample, write_graph
 from hitfabric.models import bit_search
+from hitfabric.models.accumulators import accumulator_widths
+from hitfabric.models.networks import InteractionNetwork
 from hitfabric.models.search_config import Candidate, LayerBits, pareto_front
 from hitfabric.pipeline.search import SearchConfig, search
 from hitfabric.pipeline.train import TrainConfig
@@ -66,10 +69,11 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def config(graphs: Path, out: Path, **settings: object) -> SearchConfig:
+def config(graphs: Path, out: Path, accumulator_bits: int | None = None, **settings: object) -> SearchConfig:
+    schedule = {"float_epochs": 1, "quantized_epochs": 1, "steps": 2, "device": "cpu"}
     training = {
         "network": {"width": 2, "input_bits": 4, "weight_bits": 3, "activation_bits": 3},
-        "schedule": {"float_epochs": 1, "quantized_epochs": 1, "steps": 2, "device": "cpu"},
+        "schedule": {**schedule, "accumulator_bits": accumulator_bits},
     }
     values = {"steps": 1, "accepted_steps": 2, "rounds": 2, "changes": 2, "largest_loss": 1.0, **settings}
     sector = {"training_graphs": 2, "validation_graphs": 1, "interaction_network": training}
@@ -128,6 +132,21 @@ def test_a_candidate_costs_what_its_typed_graph_costs(graphs: Path, tmp_path: Pa
     cost = graph_cost(trace(network, name="start", maxima=Maxima()))
     assert (found.candidates[0].ebops, found.candidates[0].bops) == (cost.ebops, cost.bops)
     assert found.candidates[0].bits == bit_search.layer_bits(network)
+
+
+def test_accumulators_stay_bounded_through_the_search(graphs: Path, tmp_path: Path) -> None:
+    def widest(out: Path, bits: int | None) -> int:
+        settings = config(graphs, out, accumulator_bits=bits, rounds=1, learning_rate=0.1)
+        end = search(settings).candidates[-1]
+        assert end.accepted
+        layers = {"layer_weight_bits": end.bits.weights, "layer_activation_bits": end.bits.activations}
+        training = settings.sector.interaction_network
+        network = InteractionNetwork(config=training.network.model_copy(update=layers))
+        network.load_state_dict(torch.load(out / "candidates" / "001-accepted.pt", weights_only=True))
+        return max(accumulator_widths(trace(network.eval(), name="end", maxima=Maxima())).values())
+
+    free = widest(tmp_path / "free", None)
+    assert widest(tmp_path / "bounded", free - 1) < free
 
 
 def test_a_float_network_has_no_bits(graphs: Path, tmp_path: Path) -> None:
