@@ -47,19 +47,18 @@ def run_all(
         raise ConfigError(f"{given[0]} has no meaning with --all", remedy="leave it out, or leave out --all")
     from ..pipeline.evaluate_all import QUICK, EvaluateAllConfig, evaluate_all
     from ..pipeline.evaluate_all_page import write_physics_page
-    from ..pipeline.model_cards import update_cards
+    from ..pipeline.model_cards import write_cards
 
     settings = configure(EvaluateAllConfig, config, assignments, options, base=QUICK if quick else None)
     result = evaluate_all(settings)
     page = write_physics_page(result, docs if docs is not None else settings.out)
-    states = update_cards(result, write=cards)
+    written = write_cards(result) if cards else []
     if as_json:
-        print_json({**result.as_json(), "cards": states, "page": str(page)})
+        print_json({**result.as_json(), "cards": written, "page": str(page)})
         return
     _print(result)
-    stale = [f"{name} ({state})" for name, state in states.items() if state in ("out of date", "missing")]
-    if stale:
-        typer.echo(f"model cards to be written with --cards: {', '.join(stale)}")
+    if written:
+        typer.echo(f"model cards written: {', '.join(written)}")
     typer.echo(f"tables and figures in {page}")
 
 

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from ..core import RunDirectory, StrictModel
+from ..core import DataError, RunDirectory, StrictModel
 from ..fpga_backend import Chain
 from ..models.metrics import Fiducial
 from ..models.zoo import ZOO
 from .evaluate_all_acts import acts_totals
-from .evaluate_all_data import (
-    FreshConfig,
-    Sample,
-    find_data,
-    sector_graph,
-    simulate_once,
-    simulated_sample,
-    validation_sample,
-)
+from .evaluate_all_data import FreshConfig, Sample, find_data, simulate_once, simulated_sample, validation_sample
 from .evaluate_all_events import ChainTotals, run_chains
-from .evaluate_all_models import Contender, chain_contenders, sector_contenders
+from .evaluate_all_models import Chains, Contender, ZooChains, float_bops, load_chains, sector_contenders
 from .evaluate_all_rows import Row
 from .evaluate_all_sector import SectorScores, run_sectors
 from .evaluate_all_table import CHAIN_TARGETS, SECTOR_TARGETS, Totals, chain_rows, sector_row
 from .layout import EVENTS, Device
+from .workers import Workers
 
 RESULT = "evaluate_all.json"
-SCAN_CHAIN = "event-pixel"
 QUICK: dict[str, Any] = {
     "events": 1,
     "graphs": 3,
     "curve_events": 1,
+    "jobs": 1,
     "fresh": {"events": 1, "pile_up": 10.0, "generator": "helix", "scan_pile_up": [3.0], "scan_events": 1},
 }
 """Settings that take seconds: few events, the fresh ones ideal helices through pixel layers. Poor statistics."""
@@ -53,6 +47,7 @@ class EvaluateAllConfig(StrictModel):
         events: At most this many validation and test events; None takes all.
         graphs: At most this many validation graphs; None takes all.
         curve_events: Validation events on which efficiency against edges per hit is taken.
+        jobs: Processes that run chains; None takes one per core.
         fresh: Events simulated for the test sample.
         fiducial: Cuts of the track metrics.
     """
@@ -64,6 +59,7 @@ class EvaluateAllConfig(StrictModel):
     events: int | None = Field(default=None, ge=1)
     graphs: int | None = Field(default=None, ge=1)
     curve_events: int = Field(default=2, ge=1)
+    jobs: int | None = Field(default=None, ge=1)
     fresh: FreshConfig = FreshConfig()
     fiducial: Fiducial = Fiducial()
 
@@ -91,14 +87,14 @@ class AllResult:
         rows: The table.
         validation: The validation split; targets are judged on it.
         test: Events of a fresh seed.
-        scan: Totals of the pixel chain at other pile-ups, by column; one entry per pile-up.
+        scan: Totals by chain and column at other pile-ups, for each of them.
         zoo: Folder of the networks.
     """
 
     rows: tuple[Row, ...]
     validation: Split
     test: Split
-    scan: Mapping[float, Totals]
+    scan: Mapping[float, Mapping[str, Totals]]
     zoo: Path
 
     def as_json(self) -> dict[str, Any]:
@@ -127,80 +123,86 @@ def evaluate_all(config: EvaluateAllConfig) -> AllResult:
         The table and what it was made from; `evaluate_all.json` holds the table.
 
     Raises:
-        DataError: The data folder does not exist, or holds malformed files.
+        DataError: The data folder or the zoo does not exist, or files are malformed.
         ToolError: The compiler is missing, or the simulation failed.
     """
     zoo = config.zoo or ZOO
+    if not zoo.is_dir():
+        raise DataError(f"{zoo} is not a directory", remedy="give a folder of networks as models/zoo is")
+    where = ZooChains(zoo=zoo, workloads=tuple(CHAIN_TARGETS), device=config.device)
+    chains = load_chains(where)
     sectors = {name: sector_contenders(zoo, name, config.device) for name in SECTOR_TARGETS}
-    chains = {name: chain_contenders(zoo, name, config.device) for name in CHAIN_TARGETS}
-    validation_data = validation_sample(
-        find_data(config.data),
-        config.fresh,
-        config.out,
-        events=config.events,
-        graphs=config.graphs,
-        make_graph=sector_graph,
+    first = validation_sample(
+        find_data(config.data), config.fresh, config.out, events=config.events, graphs=config.graphs
     )
-    test_data = simulated_sample(
-        config.fresh, config.out, "test", seed=config.fresh.test_seed, events=config.events, make_graph=sector_graph
-    )
-    validation = Split(
-        sample=validation_data,
-        sectors=run_sectors(sectors, validation_data.graphs, description="sector networks (validation)"),
-        chains=_run(chains, validation_data, config, "chains (validation)"),
-    )
-    test = Split(
-        sample=test_data,
-        sectors=run_sectors(sectors, test_data.graphs, description="sector networks (test)"),
-        chains=_run(chains, test_data, config, "chains (test)"),
-    )
-    rows = [sector_row(name, zoo, validation=validation.sectors, test=test.sectors) for name in SECTOR_TARGETS]
+    second = simulated_sample(config.fresh, config.out, "test", seed=config.fresh.test_seed, events=config.events)
+    with Workers(load_chains, where, jobs=config.jobs or len(os.sched_getaffinity(0))) as workers:
+        run = _Run(workers=workers, chains=chains, config=config)
+        validation = Split(
+            sample=first,
+            sectors=run_sectors(sectors, first.graphs, description="sector networks (validation)"),
+            chains=run.sample("validation", first.events, curve_events=config.curve_events),
+        )
+        test = Split(
+            sample=second,
+            sectors=run_sectors(sectors, second.graphs, description="sector networks (test)"),
+            chains=run.sample("test", second.events),
+        )
+        scan = run.scan()
+    rows = [
+        sector_row(
+            name, zoo, validation=validation.sectors, test=test.sectors, twin_bops=float_bops(sectors[name]["float"])
+        )
+        for name in SECTOR_TARGETS
+    ]
     for name in CHAIN_TARGETS:
         rows += chain_rows(name, zoo, validation=validation.chains[name], test=test.chains[name])
-    result = AllResult(
-        rows=tuple(rows), validation=validation, test=test, scan=_scan(chains[SCAN_CHAIN], config), zoo=zoo
-    )
-    run = RunDirectory(path=config.out)
-    run.write_json(RESULT, result.as_json())
-    run.record(command="evaluate --all", config=config, inputs=[zoo], seed=config.fresh.test_seed)
+    result = AllResult(rows=tuple(rows), validation=validation, test=test, scan=scan, zoo=zoo)
+    folder = RunDirectory(path=config.out)
+    folder.write_json(RESULT, result.as_json())
+    folder.record(command="evaluate --all", config=config, inputs=[zoo], seed=config.fresh.test_seed)
     return result
 
 
-def _run(
-    chains: Mapping[str, Mapping[str, Contender[Chain]]], sample: Sample, config: EvaluateAllConfig, description: str
-) -> dict[str, dict[str, ChainTotals | str]]:
-    found = run_chains(
-        chains, sample.events, fiducial=config.fiducial, curve_events=config.curve_events, description=description
-    )
-    outcomes: dict[str, dict[str, ChainTotals | str]] = {}
-    for name, columns in chains.items():
-        outcomes[name] = {column: _outcome(item, found[name].get(column)) for column, item in columns.items()}
-        outcomes[name]["ckf"] = acts_totals(
-            name, sample.events, fiducial=config.fiducial, description=f"ACTS on {name}"
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """Everybody who finds tracks, ready to be run on samples."""
+
+    workers: Workers[Chains]
+    chains: Chains
+    config: EvaluateAllConfig
+
+    def sample(self, name: str, events: Sequence[Path], *, curve_events: int = 0) -> dict[str, Totals]:
+        """Every chain and ACTS on the events of one sample; for who could not run, the reason."""
+        found = run_chains(
+            self.workers,
+            tuple(self.chains),
+            events,
+            fiducial=self.config.fiducial,
+            curve_events=curve_events,
+            description=f"chains ({name})",
         )
-    return outcomes
+        outcomes: dict[str, Totals] = {}
+        for workload, columns in self.chains.items():
+            outcomes[workload] = {
+                **{column: _outcome(item, found[workload].get(column)) for column, item in columns.items()},
+                "ckf": acts_totals(
+                    workload, events, fiducial=self.config.fiducial, description=f"ACTS on {workload} ({name})"
+                ),
+            }
+        return outcomes
+
+    def scan(self) -> dict[float, dict[str, Totals]]:
+        """The same at other pile-ups."""
+        fresh, found = self.config.fresh, {}
+        for pile_up in fresh.scan_pile_up:
+            simulation = fresh.simulation(seed=fresh.test_seed, events=fresh.scan_events, pile_up=pile_up)
+            prefixes, _ = simulate_once(simulation, self.config.out / EVENTS / f"pile-up-{pile_up:g}")
+            found[pile_up] = self.sample(f"pile-up {pile_up:g}", prefixes)
+        return found
 
 
 def _outcome(item: Contender[Chain], totals: ChainTotals | None) -> ChainTotals | str:
     if totals is None:
-        return item.missing or "not shipped"
+        return item.missing or "not run"
     return totals if totals.refused is None else totals.refused
-
-
-def _scan(chains: Mapping[str, Contender[Chain]], config: EvaluateAllConfig) -> dict[float, Totals]:
-    """The pixel chain at other pile-ups."""
-    found: dict[float, Totals] = {}
-    for pile_up in config.fresh.scan_pile_up:
-        simulation = config.fresh.simulation(
-            seed=config.fresh.test_seed, events=config.fresh.scan_events, pile_up=pile_up
-        )
-        prefixes, _ = simulate_once(simulation, config.out / EVENTS / f"pile-up-{pile_up:g}")
-        totals = run_chains(
-            {SCAN_CHAIN: chains},
-            prefixes,
-            fiducial=config.fiducial,
-            curve_events=0,
-            description=f"chains (pile-up {pile_up:g})",
-        )[SCAN_CHAIN]
-        found[pile_up] = {column: _outcome(item, totals.get(column)) for column, item in chains.items()}
-    return found

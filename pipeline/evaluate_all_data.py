@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import Field, ValidationError
 
 from ..core import DataError, StrictModel, progress
-from ..detector import Event, GraphSample, SimulationConfig, list_events, read_event, read_graphs, simulate
+from ..detector import GraphSample, SimulationConfig, list_events, read_event, read_graphs, simulate
 from ..detector.doublets import DoubletCuts, geometric_graph
 from ..detector.simulation import RECORD
 from .layout import EVENTS
@@ -21,10 +21,14 @@ EVENT_FOLDER = "acts_ttbar_pu200"
 GRAPH_FOLDER = "trackml_graphs/plus_2GeV"
 VALIDATION_EVENTS = range(9030, 9035)
 VALIDATION_GRAPHS = range(1060, 1080)
+EVENTS_USED_FOR = (
+    "no shipped network was trained on them, and no radius, threshold or epoch chosen on them (training: 9000 to 9017, "
+    "choices: 9018 and 9019)"
+)
+GRAPHS_USED_FOR = "no shipped network was trained on them (but on 1000 to 1059), yet the best epoch was chosen on them"
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
-"""Where the data lies beside a checkout; a training run must not have used its validation events."""
+"""Where the data lies beside a checkout."""
 
-MakeGraph = Callable[[Event], GraphSample]
 Item = TypeVar("Item")
 
 
@@ -93,32 +97,25 @@ class Sample:
         }
 
 
-def sector_graph(event: Event) -> GraphSample:
-    """Graph of the sector workload of an event: geometric doublets of pT > 2 GeV, as the TrackML graphs have them."""
-    return geometric_graph(event, DoubletCuts())
-
-
 def find_data(path: Path | None) -> Path | None:
     """The data folder: `path`, or the one beside the checkout where it exists.
 
     Raises:
-        DataError: `path` is given and is no folder.
+        DataError: `path` is given and holds neither events nor graphs.
     """
-    if path is not None:
-        if not path.is_dir():
-            raise DataError(f"{path} is not a directory", remedy=f"give a folder that holds {EVENT_FOLDER}")
-        return path
-    return BESIDE if BESIDE.is_dir() else None
+    if path is None:
+        return BESIDE if BESIDE.is_dir() else None
+    if not path.is_dir():
+        raise DataError(f"{path} is not a directory", remedy=f"give a folder that holds {EVENT_FOLDER}")
+    if not any((path / name).is_dir() for name in (EVENT_FOLDER, GRAPH_FOLDER)):
+        raise DataError(
+            f"{path} holds neither {EVENT_FOLDER} nor {GRAPH_FOLDER}", remedy="give the folder that holds one of them"
+        )
+    return path
 
 
 def validation_sample(
-    data: Path | None,
-    fresh: FreshConfig,
-    folder: Path,
-    *,
-    events: int | None,
-    graphs: int | None,
-    make_graph: MakeGraph,
+    data: Path | None, fresh: FreshConfig, folder: Path, *, events: int | None, graphs: int | None
 ) -> Sample:
     """The validation split; what of it is not there is simulated, and said so.
 
@@ -128,54 +125,23 @@ def validation_sample(
         folder: Where simulated events go.
         events: At most this many events.
         graphs: At most this many graphs.
-        make_graph: Makes the sector graph of a simulated event.
+
+    Raises:
+        DataError: Events or graphs are malformed.
     """
-    event_folder = data / EVENT_FOLDER if data is not None else None
-    graph_folder = data / GRAPH_FOLDER if data is not None else None
-    has_events = event_folder is not None and event_folder.is_dir()
-    has_graphs = graph_folder is not None and graph_folder.is_dir()
-    stand_in = None
-    if not has_events or not has_graphs:
-        stand_in = simulated_sample(
-            fresh, folder, "validation", seed=fresh.validation_seed, events=events, make_graph=make_graph
-        )
-        why = "no data folder" if data is None else f"not in {data.name}"
-        stand_in = replace(
-            stand_in,
-            about_events=f"{stand_in.about_events} ({EVENT_FOLDER}: {why})",
-            about_graphs=f"{stand_in.about_graphs} ({GRAPH_FOLDER}: {why})",
-        )
-    if stand_in is not None and not has_events and not has_graphs:
-        return stand_in
-    prefixes, about_events = (), ""
-    found: tuple[GraphSample, ...] = ()
-    about_graphs = ""
-    if has_events:
-        assert event_folder is not None
-        prefixes = tuple(_split(list_events(event_folder), VALIDATION_EVENTS, lambda prefix: prefix.name)[:events])
-        about_events = f"{len(prefixes)} events of {EVENT_FOLDER} that no training uses"
-    elif stand_in is not None:
-        prefixes, about_events = stand_in.events, stand_in.about_events
-    if has_graphs:
-        assert graph_folder is not None
-        samples = progress(list(read_graphs(graph_folder)), description="reading graphs")
-        found = tuple(_split(list(samples), VALIDATION_GRAPHS, lambda graph: graph.name)[:graphs])
-        about_graphs = f"{len(found)} graphs of {GRAPH_FOLDER} that no training learns from"
-    elif stand_in is not None:
-        found, about_graphs = stand_in.graphs, stand_in.about_graphs
-    return Sample(
-        events=prefixes,
-        about_events=about_events,
-        graphs=found,
-        about_graphs=about_graphs,
-        simulated=stand_in is not None,
-    )
+    found = None if data is None else _events_of(data / EVENT_FOLDER, events)
+    read = None if data is None else _graphs_of(data / GRAPH_FOLDER, graphs)
+    if found is not None and read is not None:
+        return Sample(events=found[0], about_events=found[1], graphs=read[0], about_graphs=read[1], simulated=False)
+    stand_in = simulated_sample(fresh, folder, "validation", seed=fresh.validation_seed, events=events)
+    why = "no data folder" if data is None else f"not in {data.name}"
+    chosen, about_events = found or (stand_in.events, f"{stand_in.about_events} ({EVENT_FOLDER}: {why})")
+    kept, about_graphs = read or (stand_in.graphs, f"{stand_in.about_graphs} ({GRAPH_FOLDER}: {why})")
+    return Sample(events=chosen, about_events=about_events, graphs=kept, about_graphs=about_graphs, simulated=True)
 
 
-def simulated_sample(
-    fresh: FreshConfig, folder: Path, name: str, *, seed: int, events: int | None, make_graph: MakeGraph
-) -> Sample:
-    """Events of a fresh seed, and the sector graphs made from them.
+def simulated_sample(fresh: FreshConfig, folder: Path, name: str, *, seed: int, events: int | None) -> Sample:
+    """Events of a fresh seed, and the sector graphs made from them: doublets of pT > 2 GeV, as the TrackML graphs are.
 
     Args:
         fresh: How many, of which kind.
@@ -183,18 +149,17 @@ def simulated_sample(
         name: Name of the sample.
         seed: Seed.
         events: At most this many.
-        make_graph: Makes the sector graph of an event.
     """
     count = fresh.events if events is None else min(events, fresh.events)
     config = fresh.simulation(seed=seed, events=count, pile_up=fresh.pile_up)
     prefixes, generator = simulate_once(config, folder / EVENTS / name)
     what = f"{count} {generator} events simulated with pile-up {fresh.pile_up:g} and seed {seed}"
     graphs = tuple(
-        make_graph(read_event(prefix, require_truth=True))
+        geometric_graph(read_event(prefix, require_truth=True), DoubletCuts())
         for prefix in progress(prefixes, description=f"graphs ({name})")
     )
     return Sample(
-        events=prefixes, about_events=what, graphs=graphs, about_graphs=f"sector graphs of {what}", simulated=True
+        events=prefixes, about_events=what, graphs=graphs, about_graphs=f"doublet graphs of {what}", simulated=True
     )
 
 
@@ -226,10 +191,37 @@ def _generator_of(folder: Path, config: SimulationConfig) -> str | None:
     return generator if same and config.generator in ("auto", generator) else None
 
 
-def _split(items: Sequence[Item], numbers: range, name: Callable[[Item], str]) -> list[Item]:
-    """Items of the validation split, by the number in their name; of a folder without them, the last ones."""
+def _events_of(folder: Path, limit: int | None) -> tuple[tuple[Path, ...], str] | None:
+    """Validation events and what they are; None without the folder."""
+    if not folder.is_dir():
+        return None
+    prefixes = list_events(folder)
+    found, known = _split(prefixes, VALIDATION_EVENTS, lambda prefix: prefix.name)
+    chosen = tuple(found[:limit])
+    names = _range_of([prefix.name for prefix in chosen])
+    about = f"{len(chosen)} events of {EVENT_FOLDER} ({names})"
+    return chosen, f"{about}: {EVENTS_USED_FOR}" if known else about
+
+
+def _graphs_of(folder: Path, limit: int | None) -> tuple[tuple[GraphSample, ...], str] | None:
+    """Validation graphs and what they are; None without the folder."""
+    if not folder.is_dir():
+        return None
+    graphs = list(progress(read_graphs(folder), description="reading graphs"))
+    found, known = _split(graphs, VALIDATION_GRAPHS, lambda graph: graph.name)
+    chosen = tuple(found[:limit])
+    about = f"{len(chosen)} graphs of {GRAPH_FOLDER} ({_range_of([graph.name for graph in chosen])})"
+    return chosen, f"{about}: {GRAPHS_USED_FOR}" if known else about
+
+
+def _range_of(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+
+
+def _split(items: Sequence[Item], numbers: range, name: Callable[[Item], str]) -> tuple[list[Item], bool]:
+    """Items of the validation split by the number in their name, and True; without any the last ones, and False."""
     wanted = [item for item in items if _number(name(item)) in numbers]
-    return wanted or list(items)[-len(numbers) :]
+    return (wanted, True) if wanted else (list(items)[-len(numbers) :], False)
 
 
 def _number(name: str) -> int:

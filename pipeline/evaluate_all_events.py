@@ -1,32 +1,33 @@
-"""One chain over the events of a sample: what `hitfabric evaluate --all` counts. Each event goes through it once."""
+"""Chains over the events of a sample, each event once through each: what `hitfabric evaluate --all` counts."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core import HitfabricError, progress
-from ..detector import Event, read_event
+from ..detector import Event, embedding_features, radius_graph, read_event
 from ..fpga_backend import Chain
 from ..models.metrics import Fiducial, TrackMatching, combine, match_tracks
 from ..models.training_config import DataConfig
 from ..models.training_data import TrainingEvent
-from .evaluate_all_models import Contender
+from .evaluate_all_models import Chains
 from .evaluate_all_rows import Cell, Figure
 from .samples import ChainEvent
 from .scores import ScoreSample
+from .workers import Workers
 
 STAGES = ("radius graph", "filter", "interaction network")
-RADII = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35)
+RADII = tuple(round(0.6 + 0.05 * step, 2) for step in range(16))
 """Radii of the curve of efficiency against edges per hit, in units of the chain's own."""
 
 SIGNAL_PT, IGNORED_PT = 1.0, 0.5
-CURVE_EDGES = 10_000_000
+CURVE_EDGES = 20_000_000
 
 
 @dataclass(kw_only=True)
@@ -41,6 +42,12 @@ class Stage:
         self.kept += int(np.count_nonzero(labels))
         self.edges += len(labels)
 
+    @classmethod
+    def total(cls, parts: Iterable[Stage]) -> Stage:
+        """Several events together."""
+        found = list(parts)
+        return cls(kept=sum(item.kept for item in found), edges=sum(item.edges for item in found))
+
 
 @dataclass(kw_only=True)
 class ChainTotals:
@@ -53,8 +60,9 @@ class ChainTotals:
         curve: Radius graphs of other radii, by factor, on the first events; with the hits and true edges of these.
         curve_hits: Hits of the events of the curve.
         curve_true: True edges of them.
-        logits: Filter logits of the candidate edges, with labels, one entry per event.
-        scores: Interaction network logits of the kept edges, with labels, edges of softer particles left out.
+        candidates: Filter logits of the candidate edges, with labels, one entry per event.
+        used: Which of them count in scores, one entry per event: edges of softer particles are left out.
+        scores: Interaction network logits of the kept edges, with labels, those left out that do not count.
         matchings: Track matching of each event.
         seconds: Wall time by stage, summed.
         refused: Why an event could not be run; the chain is then left out of the table.
@@ -66,17 +74,42 @@ class ChainTotals:
     curve: dict[float, Stage] = field(default_factory=lambda: {factor: Stage() for factor in RADII})
     curve_hits: int = 0
     curve_true: int = 0
-    logits: list[ScoreSample] = field(default_factory=list)
-    filter_scores: list[ScoreSample] = field(default_factory=list)
+    candidates: list[ScoreSample] = field(default_factory=list)
+    used: list[NDArray[np.bool_]] = field(default_factory=list)
     scores: list[ScoreSample] = field(default_factory=list)
     matchings: list[TrackMatching] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     refused: str | None = None
 
+    @classmethod
+    def total(cls, parts: Sequence[ChainTotals]) -> ChainTotals:
+        """Several events together, in order; refused if one of them was."""
+        stages = sorted({name for part in parts for name in part.seconds})
+        return cls(
+            hits=sum(part.hits for part in parts),
+            true_edges=sum(part.true_edges for part in parts),
+            stages={name: Stage.total(part.stages[name] for part in parts) for name in STAGES},
+            curve={factor: Stage.total(part.curve[factor] for part in parts) for factor in RADII},
+            curve_hits=sum(part.curve_hits for part in parts),
+            curve_true=sum(part.curve_true for part in parts),
+            candidates=[item for part in parts for item in part.candidates],
+            used=[item for part in parts for item in part.used],
+            scores=[item for part in parts for item in part.scores],
+            matchings=[item for part in parts for item in part.matchings],
+            seconds={name: sum(part.seconds.get(name, 0.0) for part in parts) for name in stages},
+            refused=next((part.refused for part in parts if part.refused is not None), None),
+        )
+
     @property
     def matching(self) -> TrackMatching:
         """All events together."""
         return combine(self.matchings)
+
+    @property
+    def filter_scores(self) -> list[ScoreSample]:
+        """Filter logits of the candidate edges that count, one entry per event."""
+        pairs = zip(self.candidates, self.used, strict=True)
+        return [ScoreSample(scores=item.scores[used], labels=item.labels[used]) for item, used in pairs]
 
     def edge_cell(self, stage: str, *, budget: float) -> Cell:
         """Efficiency of true edges and edges per hit after a stage, and the efficiency at `budget` edges per hit."""
@@ -94,11 +127,11 @@ class ChainTotals:
     def track_cell(self) -> Cell:
         """Efficiency, fake rate and duplicate rate of tracks."""
         found = self.matching
-        unique = int(np.count_nonzero(found.found))
+        known = found.tracks - found.tracks_unknown
         return Cell(
             figures={
-                "efficiency": Figure.share(unique, len(found.found)),
-                "fake_rate": Figure.share(found.tracks - found.matched, found.tracks),
+                "efficiency": Figure.share(int(np.count_nonzero(found.found)), len(found.found)),
+                "fake_rate": Figure.share(known - found.matched, known),
                 "duplicate_rate": Figure.number(found.duplicate_rate),
             }
         )
@@ -119,8 +152,8 @@ class ChainTotals:
 
     def _filter_at(self, budget: float) -> float:
         """Efficiency if the filter's threshold were where it keeps `budget` edges per hit."""
-        labels = np.concatenate([np.zeros(0, bool), *(item.labels for item in self.logits)])
-        logits = np.concatenate([np.zeros(0, np.float32), *(item.scores for item in self.logits)])
+        labels = np.concatenate([np.zeros(0, bool), *(item.labels for item in self.candidates)])
+        logits = np.concatenate([np.zeros(0, np.float32), *(item.scores for item in self.candidates)])
         count = int(budget * self.hits)
         if not self.true_edges or count == 0 or count > len(logits):
             return math.nan
@@ -129,17 +162,19 @@ class ChainTotals:
 
 
 def run_chains(
-    chains: Mapping[str, Mapping[str, Contender[Chain]]],
+    workers: Workers[Chains],
+    workloads: Sequence[str],
     prefixes: Sequence[Path],
     *,
     fiducial: Fiducial,
     curve_events: int,
     description: str,
 ) -> dict[str, dict[str, ChainTotals]]:
-    """Run every chain on every event, one event in memory at a time.
+    """Run every chain on every event.
 
     Args:
-        chains: Chains by workload and column.
+        workers: Processes that have the chains.
+        workloads: Their names.
         prefixes: Events with truth and particles.
         fiducial: Cuts of the track metrics.
         curve_events: On how many of the events the curve of radii is taken.
@@ -147,35 +182,62 @@ def run_chains(
 
     Returns:
         Totals by workload and column; a chain that is missing has none.
+
+    Raises:
+        DataError: An event is malformed.
+        ToolError: Two worker processes died of the same event.
     """
-    totals = {
-        workload: {column: ChainTotals() for column, item in columns.items() if item.model is not None}
-        for workload, columns in chains.items()
-    }
-    work = [
-        (number, prefix, workload, column)
+    tasks = [
+        EventTask(prefix=prefix, workload=workload, fiducial=fiducial, curve=number < curve_events)
         for number, prefix in enumerate(prefixes)
-        for workload, columns in totals.items()
-        for column in columns
+        for workload in workloads
     ]
-    event, read = None, None
-    for number, prefix, workload, column in progress(work, description=description):
-        if read != prefix:
-            event, read = read_event(prefix, require_truth=True), prefix
-        assert event is not None
-        found = totals[workload][column]
-        chain = chains[workload][column].model
-        if chain is None or found.refused is not None:
-            continue
-        try:
-            add_event(found, chain, event, fiducial=fiducial, curve=number < curve_events)
-        except HitfabricError as error:
-            found.refused = str(error)
-    return totals
+    parts = dict(progress(workers.run(tasks), description=description, total=len(tasks)))
+    found: dict[str, dict[str, ChainTotals]] = {}
+    for workload in workloads:
+        outcomes = [parts[task] for task in tasks if task.workload == workload]
+        columns = outcomes[0] if outcomes else ()
+        found[workload] = {column: ChainTotals.total([outcome[column] for outcome in outcomes]) for column in columns}
+    return found
 
 
-def add_event(totals: ChainTotals, chain: Chain, event: Event, *, fiducial: Fiducial, curve: bool) -> None:
-    """Run one event through the chain and add what came of it.
+@dataclass(frozen=True, kw_only=True)
+class EventTask:
+    """One event through the chains of one workload, in a worker process.
+
+    Attributes:
+        prefix: The event.
+        workload: Which chains.
+        fiducial: Cuts of the track metrics.
+        curve: Whether the curve of radii is taken.
+    """
+
+    prefix: Path
+    workload: str
+    fiducial: Fiducial
+    curve: bool
+
+    @property
+    def label(self) -> str:
+        """Event and workload."""
+        return f"{self.prefix.name} ({self.workload})"
+
+    def run(self, context: Chains, /) -> dict[str, ChainTotals]:
+        """Totals of this event by column; a chain that refuses the event says why."""
+        event = read_event(self.prefix, require_truth=True)
+        found: dict[str, ChainTotals] = {}
+        for column, contender in context[self.workload].items():
+            if contender.model is None:
+                continue
+            try:
+                found[column] = event_totals(contender.model, event, fiducial=self.fiducial, curve=self.curve)
+            except HitfabricError as error:
+                found[column] = ChainTotals(refused=str(error))
+        return found
+
+
+def event_totals(chain: Chain, event: Event, *, fiducial: Fiducial, curve: bool) -> ChainTotals:
+    """Run one event through a chain and count what came of it.
 
     Raises:
         DataError: The event has no truth or no hit in the chain's volumes.
@@ -188,29 +250,49 @@ def add_event(totals: ChainTotals, chain: Chain, event: Event, *, fiducial: Fidu
     result = chain.track(taken.features, keep_candidates=True)
     candidates, logits = result.candidate_edges, result.candidate_logits
     assert candidates is not None and logits is not None  # as asked for
-    true, used = truth.labels(candidates), truth.used(candidates)
-    kept_true = truth.labels(result.edge_index)
-    totals.hits += len(taken.rows)
-    totals.true_edges += len(truth.signal)
+    true, kept_true = truth.labels(candidates), truth.labels(result.edge_index)
+    used = truth.used(result.edge_index)
+    totals = ChainTotals(
+        hits=len(taken.rows),
+        true_edges=len(truth.signal),
+        candidates=[ScoreSample(scores=logits, labels=true)],
+        used=[truth.used(candidates)],
+        scores=[ScoreSample(scores=result.scores[used], labels=kept_true[used])],
+        matchings=[match_tracks(taken.selected, result.labels, fiducial=fiducial)],
+        seconds=dict(result.seconds),
+    )
     totals.stages["radius graph"].add(true)
     totals.stages["filter"].add(kept_true)
     totals.stages["interaction network"].add(kept_true[result.scores >= chain.config.interaction_threshold])
-    totals.logits.append(ScoreSample(scores=logits, labels=true))
-    totals.filter_scores.append(ScoreSample(scores=logits[used], labels=true[used]))
-    used = truth.used(result.edge_index)
-    totals.scores.append(ScoreSample(scores=result.scores[used], labels=kept_true[used]))
-    totals.matchings.append(match_tracks(taken.selected, result.labels, fiducial=fiducial))
-    for stage, seconds in result.seconds.items():
-        totals.seconds[stage] = totals.seconds.get(stage, 0.0) + seconds
     if curve:
-        totals.curve_hits += len(taken.rows)
-        totals.curve_true += len(truth.signal)
-        for factor, stage in totals.curve.items():
-            edges = candidates if factor == 1.0 else _wider(chain, factor).candidate_edges(taken.features)
-            stage.add(true if factor == 1.0 else truth.labels(edges))
+        totals.curve_hits, totals.curve_true = totals.hits, totals.true_edges
+        for factor, labels in radius_scan(chain, taken.features, truth):
+            totals.curve[factor].add(labels)
+    return totals
 
 
-def _wider(chain: Chain, factor: float) -> Chain:
-    """The same chain with another radius, for its candidate edges only."""
-    changed = {"radius": chain.config.radius * factor, "max_edges": max(chain.config.max_edges, CURVE_EDGES)}
-    return replace(chain, config=chain.config.model_copy(update=changed))
+def radius_scan(
+    chain: Chain, features: NDArray[np.float32], truth: TrainingEvent
+) -> Iterator[tuple[float, NDArray[np.bool_]]]:
+    """Labels of the candidate edges for every radius of the curve, from one search at the largest.
+
+    Args:
+        chain: Chain whose radius is scaled.
+        features: float32 [hits, 3], as the chain takes them.
+        truth: True edges of the event.
+
+    Yields:
+        Factor on the radius, and bool [E], true edges among the candidates.
+    """
+    config = chain.config
+    inputs = {"features": embedding_features(features)}
+    embedding = chain.executors["embedding"].run(inputs)["embedding"]
+    limit = max(config.max_edges, CURVE_EDGES)
+    pairs = radius_graph(embedding, config.radius * RADII[-1], config.max_neighbours, features, max_edges=limit)
+    if config.window is not None:
+        pairs = pairs[config.window.keeps(features, pairs)]
+    place = embedding.astype(np.float64)
+    distance = np.linalg.norm(place[pairs[:, 0]] - place[pairs[:, 1]], axis=1)
+    true = truth.labels(pairs)
+    for factor in RADII:
+        yield factor, true[distance <= config.radius * factor]

@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -68,8 +69,31 @@ class Contender(Generic[Found]):
             return cls(model=None, missing=str(error))
 
 
-def chain_contenders(zoo: Path, name: str, device: Device) -> dict[str, Contender[Chain]]:
-    """The chains of a workload by column: `quantized`, `float`, `ceiling`."""
+Chains = Mapping[str, Mapping[str, Contender[Chain]]]
+"""Chains by workload and column."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZooChains:
+    """Where chains are, for processes that load them themselves.
+
+    Attributes:
+        zoo: Folder of networks.
+        workloads: Names of the workloads.
+        device: Executor of the quantized networks.
+    """
+
+    zoo: Path
+    workloads: tuple[str, ...]
+    device: Device
+
+
+def load_chains(where: ZooChains) -> Chains:
+    """The chains by workload and column: `quantized`, `float`, `ceiling`."""
+    return {name: _chain_contenders(where.zoo, name, where.device) for name in where.workloads}
+
+
+def _chain_contenders(zoo: Path, name: str, device: Device) -> dict[str, Contender[Chain]]:
     return {
         "quantized": Contender.load(zoo / name, CHAIN_FILE, lambda path: Chain.load(path, device)),
         "float": Contender.load(zoo / name / FLOAT, CHAIN_FILE, load_float_chain),
@@ -88,6 +112,17 @@ def sector_contenders(zoo: Path, name: str, device: Device) -> dict[str, Contend
         "float": Contender.load(zoo / name / FLOAT, NETWORK_FILE, _float_network),
         "ceiling": Contender.load(zoo / CEILINGS[name] / FLOAT, NETWORK_FILE, _float_network),
     }
+
+
+def float_bops(item: Contender[Runner]) -> float:
+    """Bit operations of a float network on the largest graph, operands of 32 bits; NaN where there is none."""
+    if item.model is None:
+        return math.nan
+    from ..models.float_networks import FloatExecutor
+    from ..models.training_cost import float_cost
+
+    assert isinstance(item.model, FloatExecutor)
+    return float_cost(item.model.network)["bops"]
 
 
 def _float_network(path: Path) -> Runner:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..models.metrics import Variable, combine, roc_auc, roc_curve
+from ..models.metrics import TrackMatching, Variable, combine, roc_auc, roc_curve
 from ..reports.figures_comparison import (
     NAMES,
     CurvePanel,
@@ -18,7 +18,7 @@ from ..reports.figures_comparison import (
     draw_roc_comparison,
     draw_track_comparison,
 )
-from .evaluate_all import SCAN_CHAIN, AllResult, Split
+from .evaluate_all import AllResult, Split
 from .evaluate_all_events import STAGES, ChainTotals
 from .evaluate_all_rows import COLUMNS, DOES_NOT_APPLY, Condition, Row
 from .evaluate_all_table import CHAIN_TARGETS, SECTOR_TARGETS, Totals
@@ -232,11 +232,9 @@ def _tracks(result: AllResult, figures: Path) -> str:
     return "\n\n".join(lines)
 
 
-def _elsewhere(result: AllResult, chain: str, column: str) -> list:
-    """Matchings of the events simulated at other pile-ups, which only one chain is run on, and of the test sample."""
-    samples: list[Totals] = [result.test.chains[chain]]
-    if chain == SCAN_CHAIN:
-        samples += list(result.scan.values())
+def _elsewhere(result: AllResult, chain: str, column: str) -> list[TrackMatching]:
+    """Matchings of the test sample and of the events simulated at other pile-ups."""
+    samples = [result.test.chains[chain], *(chains[chain] for chains in result.scan.values())]
     found = [totals.get(column, "") for totals in samples]
     return [matching for item in found if not isinstance(item, str) for matching in item.matchings]
 

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -46,13 +45,6 @@ def replace_blocks(text: str, blocks: Mapping[str, str], *, where: str, append: 
                 remedy=f"write {begin} and, on a later line, {end}",
             )
     return text
-
-
-def read_block(text: str, name: str) -> str | None:
-    """Content of a block, None where its marks are missing."""
-    pattern = re.escape(BEGIN.format(name=name)) + r"\n(.*?)\n" + re.escape(END.format(name=name))
-    found = re.search(pattern, text, flags=re.DOTALL)
-    return None if found is None else found[1]
 
 
 def write_page(path: Path, text: str) -> None:

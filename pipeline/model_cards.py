@@ -15,7 +15,7 @@ from .evaluate_all import AllResult
 from .evaluate_all_costs import network_cost
 from .evaluate_all_rows import COLUMNS, Row
 from .float_chain import FLOAT
-from .generated_blocks import markdown_table, read_block, replace_blocks, write_page
+from .generated_blocks import markdown_table, replace_blocks, write_page
 from .networks import GRAPH_FILE
 
 CARD = "README.md"
@@ -61,39 +61,34 @@ def accuracy_block(rows: Sequence[Row], *, about: str) -> str:
     return f"Validation on {about}; errors are one standard deviation.\n\n{table}"
 
 
-def update_cards(result: AllResult, *, write: bool) -> dict[str, str]:
-    """Bring the generated blocks of the cards up to date, or say which are not.
+def write_cards(result: AllResult) -> list[str]:
+    """Bring the generated blocks of the cards up to date; the text around them stays.
 
     Args:
         result: The evaluation.
-        write: Write them; otherwise only compare the costs, as accuracies differ by sample.
 
     Returns:
-        `written`, `up to date`, `out of date` or `missing` by entry.
+        Names of the cards written. A recipe whose network is not there yet has none.
+
+    Raises:
+        DataError: The marks of a block are repeated or in the wrong order.
     """
-    found = {}
+    written = []
     for directory in sorted(path for path in result.zoo.iterdir() if path.is_dir()):
         try:
-            cost = cost_block(directory)
+            blocks = {COST: cost_block(directory)}
         except GraphError:
-            continue  # a recipe whose network is not there yet
+            continue
+        rows = [row for row in result.rows if row.name.partition("/")[0] == directory.name]
+        if rows:
+            sample = result.validation.sample
+            about = sample.about_graphs if directory.name.startswith("sector") else sample.about_events
+            blocks[ACCURACY] = accuracy_block(rows, about=about)
         card = directory / CARD
-        if write:
-            blocks = {COST: cost}
-            rows = [row for row in result.rows if row.name.partition("/")[0] == directory.name]
-            if rows:
-                sample = result.validation.sample
-                about = sample.about_graphs if directory.name.startswith("sector") else sample.about_events
-                blocks[ACCURACY] = accuracy_block(rows, about=about)
-            text = card.read_text(encoding="utf-8") if card.is_file() else f"# {directory.name}\n"
-            write_page(card, replace_blocks(text, blocks, where=str(card), append=True))
-            found[directory.name] = "written"
-        elif not card.is_file():
-            found[directory.name] = "missing"
-        else:
-            same = read_block(card.read_text(encoding="utf-8"), COST) == cost
-            found[directory.name] = "up to date" if same else "out of date"
-    return found
+        text = card.read_text(encoding="utf-8") if card.is_file() else f"# {directory.name}\n"
+        write_page(card, replace_blocks(text, blocks, where=str(card), append=True))
+        written.append(directory.name)
+    return written
 
 
 def _cost_row(directory: Path, name: str) -> tuple[str, ...]:
@@ -105,7 +100,7 @@ def _cost_row(directory: Path, name: str) -> tuple[str, ...]:
         name.replace("_", " ") or "interaction network",
         f"{cost.parameters:,}",
         f"{cost.nonzero_weights:,} of {cost.weights:,}",
-        f"{cost.input_bits} / {cost.weight_bits} / {cost.activation_bits}",
+        f"{cost.input_bits} / {max(cost.weight_bits, cost.scaling_bits)} / {cost.activation_bits}",
         f"{cost.macs:,}",
         f"{round(cost.bops):,}",
         f"{cost.ebops:,}",
