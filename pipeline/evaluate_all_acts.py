@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ..core import HitfabricError
-from ..detector import PIXEL_VOLUMES, read_event
+from ..detector import PIXEL_VOLUMES
 from ..detector.acts_reconstruction import reconstruct_with_acts
 from ..models.metrics import Fiducial, match_tracks
-from .evaluate_all_events import ChainTotals
+from .evaluate_all_events import ChainTotals, read_whole
 
 WORKLOADS: dict[str, Collection[int] | None] = {"event-pixel": PIXEL_VOLUMES, "event-full": None}
 """Volumes whose hits each workload has; None is all."""
@@ -31,7 +31,7 @@ def acts_totals(workload: str, prefixes: Sequence[Path], *, fiducial: Fiducial, 
     volumes = WORKLOADS[workload]
     totals = ChainTotals()
     try:
-        events = [read_event(prefix, require_truth=True) for prefix in prefixes]
+        events = [read_whole(prefix) for prefix in prefixes]
         chosen = events if volumes is None else [event.select(volumes=volumes) for event in events]
         for event, tracks in zip(chosen, reconstruct_with_acts(chosen, description=description), strict=True):
             totals.matchings.append(match_tracks(event, tracks.labels, fiducial=fiducial))

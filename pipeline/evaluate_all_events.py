@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -224,7 +224,7 @@ class EventTask:
 
     def run(self, context: Chains, /) -> dict[str, ChainTotals]:
         """Totals of this event by column; a chain that refuses the event says why."""
-        event = read_event(self.prefix, require_truth=True)
+        event = read_whole(self.prefix)
         found: dict[str, ChainTotals] = {}
         for column, contender in context[self.workload].items():
             if contender.model is None:
@@ -234,6 +234,11 @@ class EventTask:
             except HitfabricError as error:
                 found[column] = ChainTotals(refused=str(error))
         return found
+
+
+def read_whole(prefix: Path) -> Event:
+    """Read an event with truth, its vertices to be counted: not every sample says how many there were."""
+    return replace(read_event(prefix, require_truth=True), pile_up=None)
 
 
 def event_totals(chain: Chain, event: Event, *, fiducial: Fiducial, curve: bool) -> ChainTotals:
