@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJson, ConfigFile, Limit, Out, Overrides, configure
+from .options import AsJson, ConfigFile, Limit, Overrides, configure
 from .printing import print_json, print_pairs
 
 
 def simulate(
-    out: Out = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder of the events. Default: runs/events.")
+    ] = None,
     events: Annotated[int | None, typer.Option("--events", min=1, help="Number of events. Default: 10.")] = None,
     process: Annotated[
         str | None,
@@ -21,6 +23,20 @@ def simulate(
         ),
     ] = None,
     pile_up: Annotated[float | None, typer.Option("--pile-up", help="Mean pile-up collisions. Default: 200.")] = None,
+    pt_min: Annotated[
+        float | None,
+        typer.Option("--pt-min", help="Smallest transverse momentum of a generated particle, GeV. Default: 0.1."),
+    ] = None,
+    eta_max: Annotated[
+        float | None, typer.Option("--eta-max", help="Largest |eta| of a generated particle. Default: 4.")
+    ] = None,
+    detector: Annotated[
+        str | None, typer.Option("--detector", metavar="NAME", help="Only generic, the TrackML detector, the default.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Processes; the events do not depend on it. Default: one per core."),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Seed; an event depends on it and its number alone.")
     ] = None,
@@ -34,7 +50,8 @@ def simulate(
     """Simulate pile-up events: Pythia 8, ACTS Fatras, Generic detector.
 
     Writes events in TrackML CSV layout, with truth and particles. Without the wheels of the extra `simulate` the
-    generator `auto` falls back to ideal helices, and says so.
+    generator `auto` falls back to ideal helices, and says so. What a particle gun shoots, and the number of the first
+    event, are settings too (docs/events.md).
     """
     from ..pipeline.simulate import SimulateConfig
     from ..pipeline.simulate import simulate as run
@@ -44,6 +61,10 @@ def simulate(
         "events": events,
         "process": process,
         "pile_up": pile_up,
+        "pt_min": pt_min,
+        "eta_max": eta_max,
+        "detector": detector,
+        "workers": workers,
         "seed": seed,
         "generator": generator,
     }
@@ -68,19 +89,21 @@ def convert(
             show_default=False,
         ),
     ] = None,
-    out: Out = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="New folder. Default: runs/converted.")
+    ] = None,
     to: Annotated[
-        str | None, typer.Option("--to", metavar="parquet|trackml", help="Format to write. Default: parquet.")
+        str | None, typer.Option("--to", metavar="parquet|trackml|graphs", help="Format to write. Default: parquet.")
     ] = None,
     limit: Limit = None,
     config: ConfigFile = None,
     assignments: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write events in another format: TrackML CSV, or one Parquet file of all.
+    """Write events in another format: TrackML CSV, or one Parquet file of all; or sPHENIX graphs for training.
 
     Reads TrackML CSV, ACTS CSV, archives of either, Parquet, and graphs of TrackML and sPHENIX (.npz). Hits, truth,
-    particles, number of collisions and modules keep every bit.
+    particles, number of collisions and modules keep every bit (docs/events.md).
     """
     from ..pipeline.convert import ConvertConfig
     from ..pipeline.convert import convert as run

@@ -11,7 +11,8 @@ from typing import Literal
 from pydantic import Field
 
 from ..core import DataError, RunDirectory, StrictModel, atomic_directory, progress
-from ..detector import Event, list_events, read_event, write_detector, write_event, write_parquet
+from ..detector import Event, list_events, read_event, write_detector, write_event, write_graph, write_parquet
+from ..detector.sphenix_graph import is_sphenix_graph, load_arrays, read_sphenix_graph
 
 
 class ConvertConfig(StrictModel):
@@ -20,13 +21,14 @@ class ConvertConfig(StrictModel):
     Attributes:
         events: Folder, .zip archive or Parquet file of events.
         out: New or empty folder.
-        to: `parquet`: one file of all events; `trackml`: CSV files of each event.
+        to: `parquet`: one file of all events; `trackml`: CSV files of each event; `graphs`: the labelled graphs of a
+            folder of sPHENIX graphs, in the layout that training reads.
         limit: At most this many events; None converts all.
     """
 
     events: Path
     out: Path = Path("runs/converted")
-    to: Literal["parquet", "trackml"] = "parquet"
+    to: Literal["parquet", "trackml", "graphs"] = "parquet"
     limit: int | None = Field(default=None, ge=1)
 
 
@@ -56,6 +58,8 @@ def convert(config: ConvertConfig) -> ConvertResult:
     prefixes = list(islice(list_events(config.events), config.limit))
     hits = 0
     with atomic_directory(config.out) as folder:
+        if config.to == "graphs":
+            hits = sum(_write_graph(prefix, folder) for prefix in progress(prefixes, description="converting graphs"))
 
         def events() -> Iterator[Event]:
             nonlocal hits
@@ -68,8 +72,21 @@ def convert(config: ConvertConfig) -> ConvertResult:
 
         if config.to == "parquet":
             write_parquet(events(), folder)
-        else:
+        elif config.to == "trackml":
             for event in events():
                 write_event(event, folder)
     RunDirectory(path=config.out).record(command="convert", config=config)
     return ConvertResult(directory=config.out, events=len(prefixes), hits=hits)
+
+
+def _write_graph(prefix: Path, folder: Path) -> int:
+    """Write one sPHENIX graph in the layout of TrackML's graphs; its number of hits."""
+    path = prefix.with_name(f"{prefix.name}.npz")
+    if not path.is_file() or not is_sphenix_graph(load_arrays(path)):
+        raise DataError(
+            f"{prefix} is no sPHENIX graph in a folder",
+            remedy="make graphs of events with hitfabric graphs; those of TrackML need no conversion",
+        )
+    sample = read_sphenix_graph(path)
+    write_graph(sample, folder)
+    return len(sample.nodes)

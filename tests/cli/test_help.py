@@ -28,7 +28,7 @@ COMMANDS = (
     "import",
 )
 OPTIONS = {
-    "simulate": ("--events", "--process", "--pile-up", "--seed", "--generator", "--out"),
+    "simulate": ("--process", "--pile-up", "--pt-min", "--eta-max", "--detector", "--seed", "--workers", "--generator"),
     "convert": ("--events", "--to", "--limit", "--out", "--json"),
     "graphs": ("--events", "--out", "--kind", "--min-pt", "--sectors", "--overlap", "--limit", "--config", "--json"),
     "train": ("--events", "--graphs", "--out", "--seed", "--config", "--set"),
