@@ -16,7 +16,7 @@ from .metrics_edges import (
     roc_auc_error,
     roc_curve,
 )
-from .metrics_intervals import LEVEL, EfficiencyBin, Floats, clopper_pearson, clopper_pearson_bounds
+from .metrics_intervals import LEVEL, EfficiencyBin, Floats, MeanBin, clopper_pearson, clopper_pearson_bounds
 from .metrics_matching import Fiducial, MatchingStyle, match_tracks
 from .metrics_trackml import hit_weights, trackml_score
 from .metrics_tracks import TrackMatching, combine
@@ -42,6 +42,7 @@ __all__ = [
     "Fiducial",
     "Floats",
     "MatchingStyle",
+    "MeanBin",
     "TrackMatching",
     "TrueEdges",
     "Variable",

@@ -40,7 +40,7 @@ def clopper_pearson_bounds(passed: ArrayLike, total: ArrayLike, *, level: float 
     """As `clopper_pearson`, of many efficiencies at once.
 
     Args:
-        passed: Successes [n].
+        passed: Successes [n]; they need not be whole numbers (see `MeanBin`).
         total: Trials [n].
         level: Confidence level.
 
@@ -54,8 +54,8 @@ def clopper_pearson_bounds(passed: ArrayLike, total: ArrayLike, *, level: float 
     if (good < 0).any() or (good > tried).any():
         raise DataError("more successes than trials, or fewer than none", remedy="give 0 <= passed <= total")
     tail = (1 - level) / 2
-    low = np.where(good > 0, betaincinv(np.maximum(good, 1), tried - good + 1, tail), 0.0)
-    high = np.where(good < tried, betaincinv(good + 1, np.maximum(tried - good, 1), 1 - tail), 1.0)
+    low = np.where(good > 0, betaincinv(np.where(good > 0, good, 1), tried - good + 1, tail), 0.0)
+    high = np.where(good < tried, betaincinv(good + 1, np.where(good < tried, tried - good, 1), 1 - tail), 1.0)
     return low, high
 
 
@@ -79,6 +79,26 @@ class EfficiencyBin:
         return clopper_pearson(self.found, self.total)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MeanBin:
+    """Mean of a share over the entries of one bin; bins as in `EfficiencyBin`.
+
+    Attributes:
+        low: Lower edge.
+        high: Upper edge.
+        total: Entries.
+        mean: Their mean, NaN without entries.
+        interval: Clopper-Pearson interval of `sum of shares` successes of `total` trials. A share between 0 and 1
+            varies at most as much as a yes or no of the same mean does: the interval is never too short.
+    """
+
+    low: float
+    high: float
+    total: int
+    mean: float
+    interval: tuple[float, float]
+
+
 def binned(
     values: Floats, passed: NDArray[np.bool_], edges: Sequence[float], weights: NDArray[np.int64] | None = None
 ) -> list[EfficiencyBin]:
@@ -99,6 +119,34 @@ def binned(
     found, _ = np.histogram(values[kept], bins=edges, weights=None if weights is None else weights[kept])
     return [
         EfficiencyBin(low=float(edges[i]), high=float(edges[i + 1]), found=int(found[i]), total=int(total[i]))
+        for i in range(len(edges) - 1)
+    ]
+
+
+def binned_mean(values: Floats, shares: Floats, edges: Sequence[float]) -> list[MeanBin]:
+    """Average in bins of `values`; what lies outside the bins, or is NaN, is in none.
+
+    Args:
+        values: float64 [n].
+        shares: float64 [n], 0 to 1.
+        edges: Ascending bin edges.
+
+    Returns:
+        One entry per bin.
+    """
+    known = ~np.isnan(values)
+    total, _ = np.histogram(values[known], bins=edges)
+    sums, _ = np.histogram(values[known], bins=edges, weights=shares[known])
+    sums = np.minimum(sums, total)  # sums of shares of 1 may exceed their number by rounding
+    low, high = clopper_pearson_bounds(sums, total)
+    return [
+        MeanBin(
+            low=float(edges[i]),
+            high=float(edges[i + 1]),
+            total=int(total[i]),
+            mean=float(sums[i] / total[i]) if total[i] else float("nan"),
+            interval=(float(low[i]), float(high[i])),
+        )
         for i in range(len(edges) - 1)
     ]
 

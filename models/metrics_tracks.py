@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from .metrics_intervals import EfficiencyBin, Floats, binned, ratio
+from .metrics_intervals import EfficiencyBin, Floats, MeanBin, binned, binned_mean, ratio
 from .metrics_variables import DEFAULT_BINS, Variable
 
 
@@ -124,29 +124,10 @@ class TrackMatching:
         values = getattr(self, f"track_{variable}")[self.track_known]
         return binned(values, ~self.track_matched[self.track_known], _edges(variable, edges))
 
-    def efficiency_in_pt(self, edges: Sequence[float] | None = None) -> list[EfficiencyBin]:
-        """Efficiency in bins of the particle's transverse momentum, GeV."""
-        return self.efficiency_in("pt", edges)
-
-    def efficiency_in_eta(self, edges: Sequence[float] | None = None) -> list[EfficiencyBin]:
-        """Efficiency in bins of the particle's pseudorapidity."""
-        return self.efficiency_in("eta", edges)
-
-    def fakes_in_pt(self, edges: Sequence[float] | None = None) -> list[EfficiencyBin]:
-        """Fake rate in bins of a track's fitted transverse momentum, GeV."""
-        return self.fakes_in("pt", edges)
-
-    def fakes_in_eta(self, edges: Sequence[float] | None = None) -> list[EfficiencyBin]:
-        """Fake rate in bins of the mean pseudorapidity of a track's hits."""
-        return self.fakes_in("eta", edges)
-
-    def duplicates_in_pt(self, edges: Sequence[float] | None = None) -> list[EfficiencyBin]:
-        """Further tracks per particle found, in bins of the particle's transverse momentum, GeV."""
-        return self.duplicates_in("pt", edges)
-
-    def duplicates_in_eta(self, edges: Sequence[float] | None = None) -> list[EfficiencyBin]:
-        """Further tracks per particle found, in bins of the particle's pseudorapidity."""
-        return self.duplicates_in("eta", edges)
+    def purity_in(self, variable: Variable, edges: Sequence[float] | None = None) -> list[MeanBin]:
+        """Mean purity of known tracks in bins of a variable of the track, which has no `vertex_radius`."""
+        values = getattr(self, f"track_{variable}")[self.track_known]
+        return binned_mean(values, self.track_purity[self.track_known], _edges(variable, edges))
 
     def summary(self) -> dict[str, float | int]:
         """Rates and counts, ready for JSON."""

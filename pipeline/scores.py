@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.metrics import roc_auc, roc_curve
-from ..reports.records import NetworkScores, RocCurve, ScoreHistogram
+from ..models.metrics import roc_auc, roc_auc_error, roc_curve
+from ..reports.evaluation_record import NetworkScores, RocCurve, ScoreHistogram
 
 ROC_POINTS = 300
 BINS = 60
@@ -65,13 +65,14 @@ def _roc(scores: NDArray[np.float32], labels: NDArray[np.bool_]) -> RocCurve:
     wanted = np.searchsorted(place[1:], np.linspace(0, 2, ROC_POINTS)) + 1
     chosen = np.unique(np.minimum(wanted, len(place) - 1))
     purity = true[chosen] / np.maximum(true + false, 1)[chosen]
-    auc = roc_auc(scores, labels)
+    auc, error = roc_auc(scores, labels), roc_auc_error(scores, labels)
     return RocCurve(
         threshold=_floats(thresholds[chosen]),
         efficiency=_floats(np.clip(true_rate[chosen], 0, 1)),
         false_positive_rate=_floats(np.clip(false_rate[chosen], 0, 1)),
         purity=_floats(np.clip(purity, 0, 1)),
         auc=None if math.isnan(auc) else auc,
+        auc_error=None if math.isnan(error) else error,
     )
 
 

@@ -8,7 +8,7 @@ from ..core import progress
 from ..detector import phi_sectors, read_graphs
 from ..emulation import make_executor
 from ..quantization import TypedGraph
-from ..reports.records import NetworkScores
+from ..reports.evaluation_record import NetworkScores
 from .layout import Device
 from .scores import ScoreSample, network_scores
 from .vectors import graph_inputs

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core import DataError
+from .evaluation_record import Evaluation
 from .event_record import EventDisplay, read_event_display
 from .reading import read_record
-from .records import Evaluation, Ladder, Latency, Mutations, Projects, RunRecord, Summary
+from .records import Ladder, Latency, Mutations, Projects, RunRecord, Summary
 from .training_record import TrainingCurves, read_training
 
 

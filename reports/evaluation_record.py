@@ -1,87 +1,27 @@
-"""`evaluation.json`: what `hitfabric evaluate` measured.
-
-Counts are what is stored and read. Shares, with their intervals of one standard deviation, are written beside them for
-those who read the file with other tools; on reading they are derived again from the counts.
-"""
+"""`evaluation.json`: what `hitfabric evaluate` measured; `counts.py` has the shares and rates it is made of."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Self
 
 from pydantic import Field, FiniteFloat, NonNegativeInt, model_validator
 
 from ..core import StrictModel
-from .statistics import Interval as Intervals
-from .statistics import rates, shares
-
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Interval = tuple[float | None, float | None, float | None]
-Record = TypeVar("Record", bound=StrictModel)
-
-
-class Ratio(StrictModel):
-    """`passed` of `total`, a share.
-
-    Attributes:
-        passed: Successes.
-        total: Trials.
-        value: Passed / total, None without trials; derived, as the next two.
-        low: Lower bound of the Clopper-Pearson interval.
-        high: Upper bound.
-    """
-
-    passed: NonNegativeInt
-    total: NonNegativeInt
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-
-    @model_validator(mode="after")
-    def _derive(self) -> Self:
-        ((value, low, high),) = self._intervals((self.passed,), (self.total,))
-        return _set(self, value=value, low=low, high=high)
-
-    def _intervals(self, passed: Sequence[int], total: Sequence[int]) -> list[Interval]:
-        _require_share(passed, total)
-        return _known(shares(passed, total), total)
-
-
-class Rate(Ratio):
-    """`passed` per `total`, which may exceed 1; its interval is Poisson's."""
-
-    def _intervals(self, passed: Sequence[int], total: Sequence[int]) -> list[Interval]:
-        return _known(rates(passed, total), total)
-
-
-class BinnedRatio(StrictModel):
-    """`passed` of `total` per bin, as `Ratio`; `edges` are the ascending bin edges, one more than bins."""
-
-    edges: tuple[FiniteFloat, ...]
-    passed: tuple[NonNegativeInt, ...]
-    total: tuple[NonNegativeInt, ...]
-    value: tuple[float | None, ...] = ()
-    low: tuple[float | None, ...] = ()
-    high: tuple[float | None, ...] = ()
-
-    @model_validator(mode="after")
-    def _derive(self) -> Self:
-        _require_bins(self.edges, passed=len(self.passed), total=len(self.total))
-        value, low, high = zip(*self._intervals(self.passed, self.total), strict=True)
-        return _set(self, value=value, low=low, high=high)
-
-    def _intervals(self, passed: Sequence[int], total: Sequence[int]) -> list[Interval]:
-        _require_share(passed, total)
-        return _known(shares(passed, total), total)
-
-
-class BinnedRate(BinnedRatio):
-    """`passed` per `total` per bin, as `Rate`."""
-
-    def _intervals(self, passed: Sequence[int], total: Sequence[int]) -> list[Interval]:
-        return _known(rates(passed, total), total)
+from ..models.metrics import Variable
+from .counts import (
+    BinnedMean,
+    BinnedRate,
+    BinnedRatio,
+    NotNegative,
+    Probability,
+    Rate,
+    Ratio,
+    known_intervals,
+    require_bins,
+    require_share,
+    set_derived,
+)
+from .statistics import shares
 
 
 class ScoreHistogram(StrictModel):
@@ -94,7 +34,7 @@ class ScoreHistogram(StrictModel):
 
     @model_validator(mode="after")
     def _bins_agree(self) -> Self:
-        _require_bins(self.edges, true=len(self.true), false=len(self.false))
+        require_bins(self.edges, true=len(self.true), false=len(self.false))
         return self
 
 
@@ -137,6 +77,45 @@ class NetworkScores(StrictModel):
     sample: str | None = None
 
 
+class DensityCurve(StrictModel):
+    """Size of a graph against the true edges it holds, as a cut of its stage is moved.
+
+    Attributes:
+        quantity: The cut ("radius", "logit").
+        cut: Its values.
+        edges: Edges in the graph at each.
+        kept: True edges in it.
+        target: True edges there are.
+        hits: Hits of the events, for edges per hit; the curve may be of fewer events than the stage.
+        edges_per_hit: Derived, as the next three; None without hits (without true edges).
+        efficiency: Kept / target.
+        low: Lower bound of its Clopper-Pearson interval.
+        high: Upper bound.
+    """
+
+    quantity: str
+    cut: tuple[FiniteFloat, ...]
+    edges: tuple[NonNegativeInt, ...]
+    kept: tuple[NonNegativeInt, ...]
+    target: NonNegativeInt
+    hits: NonNegativeInt
+    edges_per_hit: tuple[float | None, ...] = ()
+    efficiency: tuple[float | None, ...] = ()
+    low: tuple[float | None, ...] = ()
+    high: tuple[float | None, ...] = ()
+
+    @model_validator(mode="after")
+    def _derive(self) -> Self:
+        points, target = len(self.cut), [self.target] * len(self.cut)
+        if points == 0 or len(self.edges) != points or len(self.kept) != points:
+            raise ValueError("cut, edges and kept need one entry per point, one point at least")
+        require_share(self.kept, target)
+        require_share(self.kept, self.edges)
+        efficiency, low, high = zip(*known_intervals(shares(self.kept, target), target), strict=True)
+        density = tuple(count / self.hits if self.hits else None for count in self.edges)
+        return set_derived(self, edges_per_hit=density, efficiency=efficiency, low=low, high=high)
+
+
 class EdgeStage(StrictModel):
     """The graph after one stage of the chain, summed over the events.
 
@@ -147,8 +126,8 @@ class EdgeStage(StrictModel):
         edges: Edges in the graph.
         unknown: Of these, edges at a hit whose origin is not known; the others are the denominator of the purity.
         hits: Hits of the events, for edges per hit.
-        pt: Efficiency against the transverse momentum (GeV) of the particle of the true edge.
-        eta: The same against its pseudorapidity.
+        binned: Efficiency by variable of the particle of the true edge, as in `TrackPerformance`.
+        curve: Efficiency against edges per hit, over the cut of the stage; its working point is not marked.
         efficiency: Kept / target; derived, as the next.
         purity: Kept / edges between hits of known origin.
     """
@@ -159,8 +138,8 @@ class EdgeStage(StrictModel):
     edges: NonNegativeInt
     unknown: NonNegativeInt = 0
     hits: NonNegativeInt
-    pt: BinnedRatio | None = None
-    eta: BinnedRatio | None = None
+    binned: dict[Variable, BinnedRatio] = Field(default_factory=dict)
+    curve: DensityCurve | None = None
     efficiency: Ratio | None = None
     purity: Ratio | None = None
 
@@ -170,15 +149,16 @@ class EdgeStage(StrictModel):
         if self.kept > self.target or self.kept > known:
             raise ValueError(f"kept {self.kept} is more than target {self.target} or edges of known origin {known}")
         efficiency, purity = Ratio(passed=self.kept, total=self.target), Ratio(passed=self.kept, total=known)
-        return _set(self, efficiency=efficiency, purity=purity)
+        return set_derived(self, efficiency=efficiency, purity=purity)
 
 
 class BinnedTracks(StrictModel):
-    """Track figures against one variable, as in `TrackPerformance`; a rate that was not computed is null."""
+    """Track figures against one variable, as in `TrackPerformance`; what has no meaning for the variable is null."""
 
     efficiency: BinnedRatio | None = None
     fake_rate: BinnedRatio | None = None
     duplicate_rate: BinnedRate | None = None
+    purity: BinnedMean | None = None
 
 
 class TrackPurity(StrictModel):
@@ -191,17 +171,16 @@ class TrackPurity(StrictModel):
 
     @model_validator(mode="after")
     def _bins_agree(self) -> Self:
-        _require_bins(self.edges, tracks=len(self.tracks))
+        require_bins(self.edges, tracks=len(self.tracks))
         return self
 
 
 class TrackMLScore(StrictModel):
-    """Score of the TrackML challenge: mean over events, its standard error, and where the hit weights come from."""
+    """Score of the TrackML challenge on the hits given to the chain: mean over events, and its standard error."""
 
     score: Probability
     error: NotNegative | None
     events: NonNegativeInt
-    weights: Literal["given", "computed"]
 
 
 class TrackPerformance(StrictModel):
@@ -217,12 +196,9 @@ class TrackPerformance(StrictModel):
         fake_rate_high: Tracks that are fake for some origin of the unlabelled hits, of all tracks.
         purity: Purity of the tracks that can be judged.
         trackml: TrackML score; None where truth is partial.
-        pt: The rates against pT (GeV).
-        eta: Against pseudorapidity.
-        phi: Against azimuth (rad).
-        z0: Against z (mm) of the production vertex; fakes against z at which the track meets the beam line.
-        vertex_radius: Against the distance (mm) of the production vertex from the beam line.
-        pile_up: Against the number of primary vertices of the event.
+        binned: The figures by variable. `pt` is in GeV; `phi` in rad; `z0` (mm) is that of the production vertex, and
+            for tracks where they meet the beam line; `vertex_radius` (mm) is the distance of the production vertex from
+            the beam line; `pile_up` is the number of primary vertices of the event.
         pile_up_given: Whether the events say that number; False where it is counted in the particle table.
     """
 
@@ -235,12 +211,7 @@ class TrackPerformance(StrictModel):
     fake_rate_high: Ratio | None = None
     purity: TrackPurity | None = None
     trackml: TrackMLScore | None = None
-    pt: BinnedTracks | None = None
-    eta: BinnedTracks | None = None
-    phi: BinnedTracks | None = None
-    z0: BinnedTracks | None = None
-    vertex_radius: BinnedTracks | None = None
-    pile_up: BinnedTracks | None = None
+    binned: dict[Variable, BinnedTracks] = Field(default_factory=dict)
     pile_up_given: bool | None = None
 
 
@@ -253,31 +224,3 @@ class Evaluation(StrictModel):
     networks: dict[str, NetworkScores] = Field(default_factory=dict)
     stages: tuple[EdgeStage, ...] = ()
     tracks: TrackPerformance | None = None
-
-
-def _set(record: Record, **derived: object) -> Record:
-    """Put derived figures into a frozen record, whatever was read in their place."""
-    for name, value in derived.items():
-        object.__setattr__(record, name, value)
-    return record
-
-
-def _known(columns: Intervals, total: Sequence[int]) -> list[Interval]:
-    return [
-        (float(value), float(low), float(high)) if tried else (None, None, None)
-        for value, low, high, tried in zip(*columns, total, strict=True)
-    ]
-
-
-def _require_bins(edges: tuple[float, ...], **counts: int) -> None:
-    if len(edges) < 2 or any(low >= high for low, high in pairwise(edges)):
-        raise ValueError("edges must ascend, two at least")
-    for name, count in counts.items():
-        if count != len(edges) - 1:
-            raise ValueError(f"{name} has {count} bins, edges has {len(edges) - 1}")
-
-
-def _require_share(passed: Sequence[int], total: Sequence[int]) -> None:
-    for part, whole in zip(passed, total, strict=True):
-        if part > whole:
-            raise ValueError(f"passed {part} is more than total {whole}")

@@ -1,41 +1,21 @@
-"""Figures of physics performance: tracks, edges, scores."""
+"""Figures of the graphs that the chain makes: stages, edges, scores."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator
+from numpy.typing import NDArray
 
-from .canvas import PT, SERIES, colour, figure, power_of_ten, printable, to_svg
-from .records import BinnedTracks, EdgeStage, NetworkScores, ScoreHistogram, TrackPerformance
-from .statistics import Interval, rates, shares
+from ..models.metrics import Variable
+from .canvas import SERIES, colour, figure, power_of_ten, printable, to_svg
+from .counts import Ratio
+from .evaluation_record import DensityCurve, EdgeStage, NetworkScores, ScoreHistogram
+from .figures_tracks import LABELS, draw_binned
 
-WIDE_RANGE = 20.0
-
-
-def draw_tracks(tracks: TrackPerformance) -> Markup | None:
-    """Track efficiency (top), fake and duplicate rate (bottom) against pT and eta; None where nothing is binned."""
-    variables = [(f"{PT} (GeV)", tracks.pt), ("η", tracks.eta)]
-    shown = [(label, binned) for label, binned in variables if binned is not None]
-    if not shown:
-        return None
-    with figure(10, 5.4) as drawn:
-        axes = drawn.subplots(2, len(shown), squeeze=False, sharex="col", sharey="row", height_ratios=(1.35, 1.0))
-        for column, (label, binned) in enumerate(shown):
-            _draw_binned_tracks(axes[0, column], axes[1, column], binned)
-            axes[1, column].set_xlabel(label)
-        axes[0, 0].set(ylabel="track efficiency", ylim=(0, 1.05))
-        axes[1, 0].set_ylabel("rate")
-        # Room above the points for the legend.
-        axes[1, 0].set_ylim(0, 1.3 * axes[1, 0].get_ylim()[1])
-        named = {
-            label: handle for axis in axes[1] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-        }
-        axes[1, -1].legend(named.values(), named.keys(), loc="upper right", ncols=2)
-        return to_svg(drawn, name="tracks", description="Track efficiency, fake and duplicate rate against pT and eta")
+SHOWN: tuple[Variable, ...] = ("pt", "eta")
 
 
 def draw_edge_stages(stages: tuple[EdgeStage, ...]) -> Markup:
@@ -45,11 +25,11 @@ def draw_edge_stages(stages: tuple[EdgeStage, ...]) -> Markup:
     with figure(10, 2.7) as drawn:
         quality, size = drawn.subplots(1, 2, width_ratios=(1.5, 1.0))
         rows = (
-            ("efficiency", "blue", "o", 7, [stage.target for stage in stages]),
-            ("purity", "orange", "s", -15, [stage.edges for stage in stages]),
+            ("efficiency", "blue", "o", 7, [stage.efficiency for stage in stages]),
+            ("purity", "orange", "s", -15, [stage.purity for stage in stages]),
         )
-        for label, shade, marker, above, totals in rows:
-            centre, low, high = shares([stage.kept for stage in stages], totals)
+        for label, shade, marker, above, ratios in rows:
+            centre, low, high = _columns(ratios)
             errors = np.vstack((centre - low, high - centre))
             quality.errorbar(
                 places, centre, errors, fmt=f"{marker}-", ms=5, color=colour(shade), label=label, elinewidth=1
@@ -80,6 +60,38 @@ def draw_edge_stages(stages: tuple[EdgeStage, ...]) -> Markup:
         size.margins(x=0.15)
         size.set_xlabel("edges per hit")
         return to_svg(drawn, name="stages", description="Edge efficiency and purity and edges per hit after each stage")
+
+
+def draw_construction(stages: tuple[EdgeStage, ...]) -> Markup | None:
+    """True edges in the graph against its size, and against pT and eta; one series per stage, None without any."""
+    shown = [variable for variable in SHOWN if any(variable in stage.binned for stage in stages)]
+    # A logarithmic axis has no place for graphs without edges, nor has an efficiency of nothing.
+    curves = any(stage.curve and stage.curve.target and any(stage.curve.edges_per_hit) for stage in stages)
+    if not shown and not curves:
+        return None
+    with figure(10, 3.6) as drawn:
+        axes = drawn.subplots(1, curves + len(shown), squeeze=False, sharey="row")[0]
+        for place, stage in enumerate(stages):
+            shade = SERIES[place % len(SERIES)]
+            if curves and stage.curve is not None:
+                _draw_curve(axes[0], stage.curve, shade=shade)
+            if curves and stage.hits and stage.efficiency is not None and stage.efficiency.value is not None:
+                axes[0].plot(stage.edges / stage.hits, stage.efficiency.value, "o", ms=6, color=colour(shade))
+            for axis, variable in zip(axes[int(curves) :], shown, strict=True):
+                if variable in stage.binned:
+                    draw_binned(axis, stage.binned[variable], shade=shade, label=printable(stage.name))
+        if curves:
+            axes[0].set_xscale("log")
+            axes[0].xaxis.set_major_formatter("{x:g}")
+            axes[0].set_xlabel("edges per hit")
+        for axis, variable in zip(axes[int(curves) :], shown, strict=True):
+            axis.set_xlabel(LABELS[variable])
+        axes[0].set(ylabel="efficiency of true edges", ylim=(0, 1.05))
+        if shown:
+            axes[-1].legend(loc="lower center")
+        return to_svg(
+            drawn, name="construction", description="Efficiency of true edges against edges per hit, pT and eta"
+        )
 
 
 def draw_roc(networks: Mapping[str, NetworkScores]) -> Markup | None:
@@ -140,38 +152,17 @@ def _draw_histogram(axis: Axes, histogram: ScoreHistogram, threshold: float | No
         axis.yaxis.set_major_formatter(power_of_ten)
 
 
-def _draw_binned_tracks(top: Axes, bottom: Axes, binned: BinnedTracks) -> None:
-    rows = (
-        (top, binned.efficiency, shares, "blue", "o", "efficiency"),
-        (bottom, binned.fake_rate, shares, "orange", "s", "fake rate"),
-        (bottom, binned.duplicate_rate, rates, "purple", "D", "duplicate rate"),
+def _draw_curve(axis: Axes, curve: DensityCurve, *, shade: str) -> None:
+    density, value, low, high = (
+        np.array(column, dtype=np.float64) for column in (curve.edges_per_hit, curve.efficiency, curve.low, curve.high)
     )
-    for axis, ratio, interval, shade, marker, label in rows:
-        if ratio is not None:
-            found = interval(ratio.passed, ratio.total)
-            _draw_ratio(axis, ratio.edges, found, shade=shade, marker=marker, label=label)
+    order = np.argsort(density)[np.sort(density) > 0]
+    axis.plot(density[order], value[order], color=colour(shade), lw=1.2)
+    axis.fill_between(density[order], low[order], high[order], color=colour(shade), alpha=0.18, lw=0)
 
 
-def _draw_ratio(
-    axis: Axes, bins: tuple[float, ...], interval: Interval, *, shade: str, marker: str, label: str
-) -> None:
-    edges = np.array(bins)
-    logarithmic = edges[0] > 0 and edges[-1] / edges[0] >= WIDE_RANGE
-    centres = np.sqrt(edges[1:] * edges[:-1]) if logarithmic else (edges[1:] + edges[:-1]) / 2
-    centre, low, high = interval
-    axis.errorbar(
-        centres,
-        centre,
-        yerr=np.vstack((centre - low, high - centre)),
-        xerr=np.vstack((centres - edges[:-1], edges[1:] - centres)),
-        fmt=marker,
-        ms=3.5,
-        elinewidth=1,
-        color=colour(shade),
-        label=label,
-    )
-    if logarithmic:
-        axis.set_xscale("log")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.xaxis.set_major_formatter("{x:g}")
-        axis.xaxis.set_minor_formatter("")
+def _columns(ratios: Sequence[Ratio | None]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Value, lower and upper bound of each, NaN where there are none."""
+    rows = [(ratio.value, ratio.low, ratio.high) if ratio is not None else (None,) * 3 for ratio in ratios]
+    value, low, high = np.array(rows, dtype=np.float64).reshape(-1, 3).T
+    return value, low, high

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from .records import Evaluation, Ladder, Latency, Ratio, Summary, TrackingSummary, TrackPerformance
-from .statistics import Interval, percentile_ms, rates, shares
-
-DASH = "\u2013"
-MINUS = "\u2212"
+from .counts import Ratio
+from .evaluation_record import Evaluation
+from .physics_tables import DASH, percent, track_ratios
+from .records import Ladder, Latency, Summary, TrackingSummary
+from .statistics import percentile_ms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,30 +32,6 @@ def headlines(
         *_tracking(summary, evaluation),
         _serving(summary, latency),
         _time(summary),
-    ]
-
-
-def percent(passed: int, total: int, *, interval: Callable[..., Interval] = shares) -> str:
-    """`passed` of `total` in percent with its interval, as `97.3 (+0.2 -0.3) %`; a dash where the total is 0."""
-    if total == 0:
-        return DASH
-    (centre,), (low,), (high,) = interval([passed], [total])
-    width = high - low
-    digits = 1 if width > 0.002 else 2 if width > 0.0002 else 3
-    up, down = 100 * (high - centre), 100 * (centre - low)
-    return f"{100 * centre:.{digits}f} (+{up:.{digits}f} {MINUS}{down:.{digits}f}) %"
-
-
-def track_rows(tracks: TrackPerformance) -> list[tuple[str, str, Ratio, str]]:
-    """Name, percentage with interval, counts, and what is counted, of the three track figures."""
-    rows = (
-        ("track efficiency", tracks.efficiency, shares, "particles"),
-        ("fake rate", tracks.fake_rate, shares, "tracks"),
-        ("duplicate rate", tracks.duplicate_rate, rates, "particles found"),
-    )
-    return [
-        (label, percent(ratio.passed, ratio.total, interval=interval), ratio, noun)
-        for label, ratio, interval, noun in rows
     ]
 
 
@@ -92,7 +67,7 @@ def _tracking(summary: Summary | None, evaluation: Evaluation | None) -> list[He
     labels = {"efficiency": "track efficiency", "fake_rate": "fake rate", "duplicate_rate": "duplicate rate"}
     tracks = evaluation.tracks if evaluation is not None else None
     if tracks is not None:
-        return [_ratio(*row) for row in track_rows(tracks)]
+        return [_ratio(label, ratio, noun) for label, ratio, noun in track_ratios(tracks)]
     if summary is not None and summary.tracking is not None:
         return [
             _from_summary(label, getattr(summary.tracking, name), summary.tracking) for name, label in labels.items()
@@ -100,7 +75,8 @@ def _tracking(summary: Summary | None, evaluation: Evaluation | None) -> list[He
     return [_absent(label, "evaluation.json") for label in labels.values()]
 
 
-def _ratio(label: str, shown: str, ratio: Ratio, noun: str) -> Headline:
+def _ratio(label: str, ratio: Ratio, noun: str) -> Headline:
+    shown = percent(ratio)
     if shown == DASH:
         return Headline(label=label, value=shown, detail=f"no {noun}")
     value, interval = shown.removesuffix(" %").split(" ", 1)

@@ -13,10 +13,12 @@ from ..core import atomic_file
 from .canvas import printable
 from .content import RunContent, read_run
 from .figures_event import draw_event, select_tracks
-from .figures_physics import draw_edge_stages, draw_roc, draw_scores, draw_tracks
+from .figures_physics import draw_construction, draw_edge_stages, draw_roc, draw_scores
 from .figures_run import draw_latency, draw_seconds, draw_training
-from .headlines import MINUS, headlines, milliseconds, track_rows
+from .figures_tracks import OF_PARTICLES, OF_VERTICES, draw_tracks
+from .headlines import headlines, milliseconds
 from .ladder import count_faults, disagreements, ladder_table
+from .physics_tables import MINUS, network_rows, stage_rows, track_rows
 from .projects import figure_kinds, project_tables
 from .records import Latency
 from .statistics import percentile_ms
@@ -120,8 +122,10 @@ def _figures(content: RunContent) -> dict[str, Any]:
     return {
         "displayed": displayed,
         "event_figure": draw_event(content.event, displayed) if content.event and displayed else None,
-        "tracks_figure": draw_tracks(tracks) if tracks else None,
+        "tracks_figure": draw_tracks(tracks, OF_PARTICLES, name="tracks") if tracks else None,
+        "vertices_figure": draw_tracks(tracks, OF_VERTICES, name="vertices") if tracks else None,
         "stages_figure": draw_edge_stages(evaluation.stages) if evaluation and evaluation.stages else None,
+        "construction_figure": draw_construction(evaluation.stages) if evaluation else None,
         "roc_figure": draw_roc(evaluation.networks) if evaluation else None,
         "scores_figure": draw_scores(evaluation.networks) if evaluation else None,
         "training_figures": [
@@ -134,9 +138,11 @@ def _figures(content: RunContent) -> dict[str, Any]:
 
 def _tables(content: RunContent) -> dict[str, Any]:
     ladder, summary = content.ladder, content.summary
-    tracks = content.evaluation.tracks if content.evaluation else None
+    evaluation = content.evaluation
     return {
-        "track_rows": track_rows(tracks) if tracks else [],
+        "track_rows": track_rows(evaluation.tracks) if evaluation and evaluation.tracks else [],
+        "stage_rows": stage_rows(evaluation.stages) if evaluation else [],
+        "network_rows": network_rows(evaluation.networks) if evaluation else [],
         "ladder": ladder_table(ladder) if ladder else None,
         "faults": count_faults(content.mutations) if content.mutations else None,
         "disagreements": disagreements(ladder, summary) if ladder and summary else [],

@@ -1,7 +1,6 @@
 """The files of a run directory that the report reads: one model per file.
 
-Counts are what is stored: efficiencies and their intervals are derived from the counts where they are drawn. The
-models of `evaluation.json` are in `evaluation_record.py`, and can be imported from here too.
+Counts are what is stored. The models of `evaluation.json` are in `evaluation_record.py`.
 """
 
 from __future__ import annotations
@@ -11,20 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, RootModel, model_validator
 
 from ..core import StrictModel
-from .evaluation_record import BinnedRate as BinnedRate
-from .evaluation_record import BinnedRatio as BinnedRatio
-from .evaluation_record import BinnedTracks as BinnedTracks
-from .evaluation_record import EdgeStage as EdgeStage
-from .evaluation_record import Evaluation as Evaluation
-from .evaluation_record import NetworkScores as NetworkScores
-from .evaluation_record import Probability
-from .evaluation_record import Rate as Rate
-from .evaluation_record import Ratio as Ratio
-from .evaluation_record import RocCurve as RocCurve
-from .evaluation_record import ScoreHistogram as ScoreHistogram
-from .evaluation_record import TrackMLScore as TrackMLScore
-from .evaluation_record import TrackPerformance as TrackPerformance
-from .evaluation_record import TrackPurity as TrackPurity
+from .counts import Probability
 
 Milliseconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]

@@ -116,10 +116,10 @@ def test_binned_efficiency() -> None:
         pile_up=90,
     )
     matching = match_tracks(event, np.array([0] * 4 + [-1] * 4 + [2] * 4))
-    in_pt = matching.efficiency_in_pt([1.0, 2.0, 10.0])
+    in_pt = matching.efficiency_in("pt", [1.0, 2.0, 10.0])
     assert [(item.found, item.total) for item in in_pt] == [(1, 2), (1, 1)]
     assert in_pt[0].efficiency == 0.5 and in_pt[0].interval == clopper_pearson(1, 2)
-    in_eta = matching.efficiency_in_eta([-4.0, -1.0, 1.0, 4.0])
+    in_eta = matching.efficiency_in("eta", [-4.0, -1.0, 1.0, 4.0])
     assert [(item.found, item.total) for item in in_eta] == [(0, 1), (1, 1), (1, 1)]
     in_z0 = matching.efficiency_in("z0", [-50.0, 0.0, 20.0, 50.0])
     assert [(item.found, item.total) for item in in_z0] == [(0, 0), (1, 2), (1, 1)]
@@ -139,7 +139,7 @@ def test_duplicates_in_bins() -> None:
     event = hand_event([1] * 9 + [2] * 4, {1: 1.5, 2: 8.0})
     matching = match_tracks(event, np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 3]))
     assert matching.duplicate_rate == 1.0  # two further tracks, two particles found
-    assert [(i.found, i.total) for i in matching.duplicates_in_pt([1.0, 2.0, 10.0])] == [(2, 1), (0, 1)]
+    assert [(i.found, i.total) for i in matching.duplicates_in("pt", [1.0, 2.0, 10.0])] == [(2, 1), (0, 1)]
 
 
 def test_wrong_input_is_refused() -> None:

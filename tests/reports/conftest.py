@@ -11,7 +11,8 @@ import pytest
 
 from hitfabric.core import RunDirectory
 from hitfabric.reports import write_report
-from hitfabric.reports.records import Evaluation, Ladder, Latency, Mutations, Projects, Summary
+from hitfabric.reports.evaluation_record import Evaluation
+from hitfabric.reports.records import Ladder, Latency, Mutations, Projects, Summary
 
 LAYERS_MM = np.array([32.0, 72.0, 116.0, 172.0, 260.0, 360.0, 500.0, 660.0, 820.0, 1020.0])
 STAGES = {
@@ -137,7 +138,22 @@ def evaluation(generator: np.random.Generator) -> Evaluation:
                 | {"sample": "plus_2GeV, events 1060-1079"},
             },
             "stages": [
-                {"name": "radius graph", "target": 61_200, "kept": 60_000, "edges": 600_000, "hits": 574_210},
+                {
+                    "name": "radius graph",
+                    "target": 61_200,
+                    "kept": 60_000,
+                    "edges": 600_000,
+                    "hits": 574_210,
+                    "binned": {"pt": {"edges": [1, 2, 50], "passed": [20_000, 40_000], "total": [20_900, 40_300]}},
+                    "curve": {
+                        "quantity": "radius",
+                        "cut": [0.05, 0.1],
+                        "edges": [60_000, 120_000],
+                        "kept": [11_000, 12_000],
+                        "target": 12_240,
+                        "hits": 114_842,
+                    },
+                },
                 {"name": "filter", "target": 61_200, "kept": 58_900, "edges": 121_000, "hits": 574_210},
                 {"name": "interaction network", "target": 61_200, "kept": 57_100, "edges": 60_400, "hits": 574_210},
             ],
@@ -146,8 +162,17 @@ def evaluation(generator: np.random.Generator) -> Evaluation:
                 "efficiency": {"passed": 4650, "total": 5000},
                 "fake_rate": {"passed": 190, "total": 4900},
                 "duplicate_rate": {"passed": 49, "total": 4900},
-                "pt": _binned(generator, np.geomspace(0.5, 20, 13), size=400),
-                "eta": _binned(generator, np.linspace(-4, 4, 17), size=300),
+                "purity": {"edges": [0.0, 0.5, 0.9, 1.0], "tracks": [100, 400, 4400], "mean": 0.97, "error": 0.002},
+                "trackml": {"score": 0.871, "error": 0.004, "events": 5},
+                "binned": {
+                    "pt": _binned(generator, np.geomspace(0.5, 20, 13), size=400),
+                    "eta": _binned(generator, np.linspace(-4, 4, 17), size=300),
+                    "phi": _binned(generator, np.linspace(-3.15, 3.15, 9), size=600),
+                    "z0": _binned(generator, np.linspace(-200, 200, 9), size=600),
+                    "vertex_radius": _binned(generator, np.linspace(0, 300, 7), size=20, tracks=False),
+                    "pile_up": _binned(generator, np.linspace(150, 250, 5), size=1200),
+                },
+                "pile_up_given": True,
             },
         }
     )
@@ -263,13 +288,20 @@ def _scores(generator: np.random.Generator, *, true: int, false: int, distance: 
     }
 
 
-def _binned(generator: np.random.Generator, edges: np.ndarray, *, size: int) -> dict:
+def _binned(generator: np.random.Generator, edges: np.ndarray, *, size: int, tracks: bool = True) -> dict:
     total = generator.poisson(size, edges.size - 1)
     rates = {"efficiency": 0.6 + 0.38 * (1 - np.exp(-(edges[1:] ** 2))), "fake_rate": 0.04, "duplicate_rate": 0.012}
-    return {
+    counted = {
         name: {"edges": edges.tolist(), "passed": generator.binomial(total, rate).tolist(), "total": total.tolist()}
         for name, rate in rates.items()
     }
+    if not tracks:
+        del counted["fake_rate"]
+        return counted
+    means = {
+        name: np.full(total.size, mean).tolist() for name, mean in (("value", 0.97), ("low", 0.96), ("high", 0.98))
+    }
+    return counted | {"purity": {"edges": edges.tolist(), "total": total.tolist()} | means}
 
 
 def _write_training(folder: Path, generator: np.random.Generator) -> None:

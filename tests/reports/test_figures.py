@@ -12,12 +12,16 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, poisson
 
 from hitfabric.reports.canvas import figure, power_of_ten, to_svg
+from hitfabric.reports.counts import Rate, Ratio
+from hitfabric.reports.evaluation_record import EdgeStage, NetworkScores, TrackPerformance
 from hitfabric.reports.event_record import EventDisplay
 from hitfabric.reports.figures_event import draw_event, select_tracks
-from hitfabric.reports.figures_physics import draw_edge_stages, draw_roc, draw_scores, draw_tracks
+from hitfabric.reports.figures_physics import draw_construction, draw_edge_stages, draw_roc, draw_scores
 from hitfabric.reports.figures_run import draw_latency, draw_seconds
-from hitfabric.reports.headlines import milliseconds, percent
-from hitfabric.reports.records import EdgeStage, LatencySeries, NetworkScores, TrackPerformance
+from hitfabric.reports.figures_tracks import draw_tracks
+from hitfabric.reports.headlines import milliseconds
+from hitfabric.reports.physics_tables import percent, track_rows
+from hitfabric.reports.records import LatencySeries
 from hitfabric.reports.statistics import LEVEL, percentile_ms, rates, shares
 
 
@@ -44,10 +48,26 @@ def test_percentile_is_a_sample_that_covers_its_share(samples: list[float], perc
 
 
 def test_percent_names_its_interval() -> None:
-    assert percent(0, 0) == "–"
-    assert percent(4650, 5000) == "93.0 (+0.4 −0.4) %"
-    assert percent(10, 10).startswith("100.0 (+0.0 −")
-    assert percent(30, 10, interval=rates).startswith("300.0 (+")
+    assert percent(Ratio(passed=0, total=0)) == "–"
+    assert percent(Ratio(passed=4650, total=5000)) == "93.0 (+0.4 −0.4) %"
+    assert percent(Ratio(passed=10, total=10)).startswith("100.0 (+0.0 −")
+    assert percent(Rate(passed=30, total=10)).startswith("300.0 (+")
+
+
+def test_partial_truth_has_rows_of_its_own() -> None:
+    ratio = {"passed": 1, "total": 4}
+    values = {"definition": "d", "efficiency": ratio, "fake_rate": ratio, "duplicate_rate": ratio}
+    known = track_rows(TrackPerformance.model_validate(values))
+    assert [label for label, *_ in known] == ["track efficiency", "fake rate", "duplicate rate"]
+    bounds = {"fake_rate_low": {"passed": 1, "total": 9}, "fake_rate_high": {"passed": 5, "total": 9}}
+    partial = track_rows(TrackPerformance.model_validate(values | bounds | {"tracks_unknown": 5}))
+    assert partial[:3] == known
+    assert [label for label, *_ in partial[3:]] == [
+        "fake rate, at least",
+        "fake rate, at most",
+        "tracks that cannot be judged",
+    ]
+    assert partial[-1][2].startswith("5 of 9 tracks")
 
 
 @given(st.integers(0, 500), st.integers(1, 500))
@@ -115,8 +135,23 @@ EMPTY_TRACKS = {
     "efficiency": {"passed": 0, "total": 0},
     "fake_rate": {"passed": 0, "total": 0},
     "duplicate_rate": {"passed": 0, "total": 0},
-    "pt": {"efficiency": {"edges": [0.0, 1.0], "passed": [0], "total": [0]}},
-    "eta": None,
+    "binned": {
+        "pt": {
+            "efficiency": {"edges": [0.0, 1.0], "passed": [0], "total": [0]},
+            "purity": {"edges": [0.0, 1.0], "total": [0], "value": [None], "low": [None], "high": [None]},
+        },
+        "vertex_radius": {"duplicate_rate": {"edges": [0.0, 1.0], "passed": [0], "total": [0]}},
+    },
+    "purity": {"edges": [0.0, 1.0], "tracks": [0], "mean": None, "error": None},
+}
+EMPTY_STAGE = {
+    "name": "filter",
+    "target": 0,
+    "kept": 0,
+    "edges": 0,
+    "hits": 0,
+    "binned": {"pt": {"edges": [0.0, 1.0], "passed": [0], "total": [0]}},
+    "curve": {"quantity": "logit", "cut": [0.0], "edges": [0], "kept": [0], "target": 0, "hits": 0},
 }
 EMPTY_SCORES = {
     "true": 0,
@@ -134,8 +169,9 @@ def test_empty_records_are_drawn_without_warnings() -> None:
         warnings.simplefilter("error")
         drawn = [
             draw_event(empty, select_tracks(empty)),
-            draw_tracks(TrackPerformance.model_validate(EMPTY_TRACKS)),
-            draw_edge_stages((EdgeStage(name="filter", target=0, kept=0, edges=0, hits=0),)),
+            draw_tracks(TrackPerformance.model_validate(EMPTY_TRACKS), ("pt", "vertex_radius"), name="tracks"),
+            draw_edge_stages((EdgeStage.model_validate(EMPTY_STAGE),)),
+            draw_construction((EdgeStage.model_validate(EMPTY_STAGE),)),
             draw_roc(networks),
             draw_scores(networks),
             draw_latency([LatencySeries(model="filter", engine="triton", samples_ms=())]),
@@ -148,6 +184,8 @@ def test_empty_records_are_drawn_without_warnings() -> None:
         assert ElementTree.fromstring(svg).tag == "svg"
     assert draw_roc({}) is None
     assert draw_scores({}) is None
+    assert draw_construction((EdgeStage(name="filter", target=0, kept=0, edges=0, hits=0),)) is None
+    assert draw_tracks(TrackPerformance.model_validate(EMPTY_TRACKS), ("eta",), name="tracks") is None
 
 
 def test_description_is_escaped_and_ids_are_prefixed() -> None:

@@ -74,7 +74,7 @@ def test_complete_run_has_every_section_and_nothing_missing(sample_page: Path) -
     for key in FILES:
         assert "Not run" not in text(section(root, key)), key
         assert section(root, key).findall(".//svg") or section(root, key).findall(".//table"), key
-    assert len(root.findall(".//figure")) == 10 == len(root.findall(".//figcaption"))
+    assert len(root.findall(".//figure")) == 12 == len(root.findall(".//figcaption"))
     assert {svg.get("role") for svg in root.iter("svg")} == {"img"}
 
 

@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hitfabric.core import DataError, RunDirectory
+from hitfabric.reports.counts import BinnedRatio, Rate, Ratio
+from hitfabric.reports.evaluation_record import BinnedTracks, DensityCurve, EdgeStage, Evaluation, TrackPerformance
 from hitfabric.reports.event_record import read_event_display
 from hitfabric.reports.reading import read_record
 from hitfabric.reports.records import (
-    BinnedRatio,
-    BinnedTracks,
-    EdgeStage,
-    Evaluation,
     Ladder,
     LadderRow,
     Latency,
@@ -27,7 +25,6 @@ from hitfabric.reports.records import (
     Projects,
     RunRecord,
     Summary,
-    TrackPerformance,
 )
 from hitfabric.reports.training_record import read_training
 
@@ -85,7 +82,7 @@ def test_only_a_duplicate_rate_may_exceed_one() -> None:
         values = {key: bad if key == name else good for key in names}
         binned = {key: {"edges": [0, 1], "passed": [item["passed"]], "total": [2]} for key, item in values.items()}
         if name == "duplicate_rate":
-            assert TrackPerformance.model_validate(values | {"definition": "d", "pt": binned}).pt is not None
+            assert TrackPerformance.model_validate(values | {"definition": "d", "binned": {"pt": binned}}).binned["pt"]
             continue
         with pytest.raises(ValidationError, match=name):
             TrackPerformance.model_validate(values | {"definition": "d"})
@@ -97,6 +94,38 @@ def test_more_kept_than_there_is_is_refused() -> None:
     for target, edges in ((4, 9), (9, 4)):
         with pytest.raises(ValidationError):
             EdgeStage(name="filter", target=target, kept=5, edges=edges, hits=1)
+
+
+@given(st.integers(0, 20), st.integers(0, 20), st.integers(0, 20))
+def test_purity_is_of_edges_between_hits_of_known_origin(kept: int, edges: int, unknown: int) -> None:
+    values = {"name": "filter", "target": 20, "kept": kept, "edges": edges, "unknown": unknown, "hits": 1}
+    if kept > edges - unknown:
+        with pytest.raises(ValidationError):
+            EdgeStage.model_validate(values)
+        return
+    stage = EdgeStage.model_validate(values)
+    assert stage.purity == Ratio(passed=kept, total=edges - unknown)
+    assert stage.efficiency == Ratio(passed=kept, total=20)
+
+
+def test_derived_shares_are_derived_again_on_reading() -> None:
+    wrong = Ratio.model_validate({"passed": 1, "total": 2, "value": 0.9, "low": 0.0, "high": 1.0})
+    assert wrong == Ratio(passed=1, total=2) and wrong.value == 0.5
+    assert (Ratio(passed=0, total=0).value, Ratio(passed=0, total=0).low) == (None, None)
+    rate = Rate(passed=3, total=2)
+    assert rate.value == 1.5 and rate.low is not None and rate.high is not None and rate.low < 1.5 < rate.high
+    binned = BinnedRatio(edges=(0.0, 1.0, 2.0), passed=(1, 0), total=(2, 0))
+    assert binned.value == (0.5, None)
+
+
+@pytest.mark.parametrize(
+    "change", [{"cut": [], "edges": [], "kept": []}, {"kept": [1]}, {"kept": [1, 9]}, {"edges": [1, 1]}]
+)
+def test_curves_that_do_not_fit_are_refused(change: dict) -> None:
+    values = {"quantity": "logit", "cut": [1.0, 0.0], "edges": [1, 4], "kept": [1, 2], "target": 4, "hits": 2}
+    assert DensityCurve.model_validate(values).edges_per_hit == (0.5, 2.0)
+    with pytest.raises(ValidationError):
+        DensityCurve.model_validate(values | change)
 
 
 def test_a_value_that_was_not_measured_is_refused() -> None:
