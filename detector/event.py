@@ -60,7 +60,7 @@ class Particles:
     nhits: NDArray[np.int32]
 
     def __post_init__(self) -> None:
-        _check_lengths(self, len(self.particle_id), "particles table")
+        _check_columns(self, PARTICLE_COLUMNS, len(self.particle_id), "particles table")
 
     def __len__(self) -> int:
         return len(self.particle_id)
@@ -132,7 +132,8 @@ class Event:
     def __post_init__(self) -> None:
         if self.pile_up is not None and self.pile_up < 0:
             raise DataError(f"event {self.name}: pile_up is {self.pile_up}", remedy="give the number of vertices")
-        _check_lengths(self, len(self.hit_id), f"event {self.name}")
+        truth = {} if self.particle_id is None else {"particle_id": np.int64}
+        _check_columns(self, {**HIT_COLUMNS, **truth}, len(self.hit_id), f"event {self.name}")
 
     def __len__(self) -> int:
         return len(self.hit_id)
@@ -197,11 +198,13 @@ class Event:
         return replace(self, **arrays)
 
 
-def _check_lengths(table: Event | Particles, length: int, what: str) -> None:
-    for item in fields(table):
-        values = getattr(table, item.name)
-        if isinstance(values, np.ndarray) and values.shape != (length,):
+def _check_columns(table: Event | Particles, columns: Mapping[str, DTypeLike], length: int, what: str) -> None:
+    for name, dtype in columns.items():
+        values = getattr(table, name)
+        if values.shape != (length,):
             raise DataError(
-                f"{what}: {item.name} has shape {values.shape}, expected ({length},)",
+                f"{what}: {name} has shape {values.shape}, expected ({length},)",
                 remedy="give one entry per row in every column",
             )
+        if values.dtype != dtype:
+            raise DataError(f"{what}: {name} is {values.dtype}, expected {np.dtype(dtype)}", remedy="convert the array")

@@ -149,6 +149,24 @@ def test_detector_comes_with_the_events(three: list[Event], tmp_path: Path) -> N
     assert again is not None and again.module_id.tolist() == [5, 1, 1]
 
 
+def test_parquet_in_an_archive_of_nested_folders(three: list[Event], tmp_path: Path) -> None:
+    write_parquet(three, tmp_path / "events")
+    archive = pack(tmp_path / "events", tmp_path / "events.zip", "a/b.c/d/")
+    for found, event in zip(read_events(archive, require_truth=True), three, strict=True):
+        assert_equal_events(found, event)
+
+
+@pytest.mark.parametrize(("name", "values"), [("x", np.float64), ("hit_id", np.int32), ("particle_id", np.float32)])
+def test_an_event_has_the_types_of_its_columns(name: str, values: type, event: Event) -> None:
+    with pytest.raises(DataError, match=f"{name} is .*, expected .*; convert the array"):
+        replace(event, **{name: getattr(event, name).astype(values)})
+    with pytest.raises(DataError, match=r"has shape \(\d+,\), expected \(\d+,\)"):
+        replace(event, **{name: getattr(event, name)[1:]})
+    assert event.particles is not None
+    with pytest.raises(DataError, match="particles table: px is float64, expected float32"):
+        replace(event.particles, px=event.particles.px.astype(np.float64))
+
+
 def test_csv_comes_before_parquet_and_graphs(event: Event, tmp_path: Path) -> None:
     write_parquet([replace(event, name="p")], tmp_path)
     assert [prefix.name for prefix in list_events(tmp_path)] == ["p"]
