@@ -34,7 +34,7 @@ from .options import (
 from .printing import print_json, print_pairs, print_table
 from .search import search
 from .simulate import convert, simulate
-from .summary import print_demo
+from .summary import print_demo, print_trained
 from .validate import MISMATCH, validate
 
 
@@ -63,13 +63,15 @@ def train(
 
     Embedding, edge filter and interaction network, each on what the one before lets through; radius and thresholds
     are chosen on validation events. Writes checkpoints, training curves, typed graphs and the float references.
+    A --recipe is a configuration that trained a network shipped with hitfabric; --set changes single values of it.
     """
     from ..pipeline.train import TrainConfig
     from ..pipeline.train import train as run
 
     options = {"events": events, "graphs": graphs, "out": out, "chain.seed": seed}
     options |= {"resume": resume or None, "tensorboard": tensorboard or None}
-    result = run(configure(TrainConfig, recipe_or(config, recipe), assignments, options))
+    settings = configure(TrainConfig, recipe_or(config, recipe), assignments, options)
+    result = run(settings)
     figures: dict[str, object] = {
         name: None if isinstance(value, float) and math.isnan(value) else value
         for name, value in result.metrics.items()
@@ -77,7 +79,11 @@ def train(
     if result.sector_auc is not None:
         figures["sector_auc"] = result.sector_auc
     figures |= {name: str(path) for name, path in (("chain", result.chain), ("sector", result.sector)) if path}
-    print_json(figures) if as_json else print_pairs("trained (validation events)", figures)
+    if as_json:
+        print_json(figures)
+        return
+    print_pairs("trained (validation data)", figures)
+    print_trained(result, settings.out)
 
 
 def serve(

@@ -43,8 +43,26 @@ DeviceName = Annotated[
     str | None, typer.Option("--device", metavar="native|csim|golden", help="What computes. Default: native.")
 ]
 
+RECIPES = (
+    "sector-in-8",
+    "sector-in-40",
+    "sector-in-4bit",
+    "sector-ceiling",
+    "event-pixel",
+    "event-pixel-ceiling",
+    "event-full",
+    "event-full-ceiling",
+)
+"""Names for the help text: it is shown without importing what reads the recipes."""
+
 Recipe = Annotated[
-    str | None, typer.Option("--recipe", metavar="NAME", help="Configuration of a shipped network.", show_default=False)
+    str | None,
+    typer.Option(
+        "--recipe",
+        metavar="NAME",
+        help=f"Configuration of a shipped network: {', '.join(RECIPES)}.",
+        show_default=False,
+    ),
 ]
 
 Config = TypeVar("Config", bound=StrictModel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,6 +11,7 @@ from .printing import print_pairs, print_table
 
 if TYPE_CHECKING:
     from ..pipeline.demo import DemoResult
+    from ..pipeline.train import TrainResult
     from ..pipeline.validate import ValidateResult
 
 
@@ -36,6 +38,20 @@ def print_ladder(result: ValidateResult) -> None:
     typer.echo(f"compared on {result.sample}")
     for line in warnings(result):
         typer.echo(f"warning: {line}")
+
+
+def print_trained(result: TrainResult, out: Path) -> None:
+    """Print where a training left what, and the commands that take it from there."""
+    typer.echo(
+        f"curves in {out / 'training'}, float references in {out / 'float'}, checkpoints in {out / 'checkpoints'}"
+    )
+    if result.chain is not None and (result.chain / "filter" / "graph.json").is_file():
+        typer.echo(f"next: hitfabric track --model {out} --events DIR")
+        typer.echo(f"next: hitfabric validate --model {out}")
+    if result.sector is not None and (result.sector / "graph.json").is_file():
+        typer.echo(f"next: hitfabric describe {result.sector}")
+        typer.echo(f"next: hitfabric validate {result.sector} --executors golden,native")
+        typer.echo(f"next: hitfabric build {result.sector} --out {out}")
 
 
 def print_demo(result: DemoResult) -> None:

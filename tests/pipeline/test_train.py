@@ -88,6 +88,9 @@ def test_the_command_takes_recipes_and_tensorboard(graphs: Path, tmp_path: Path)
     assert done.exit_code == 0, done.output
     assert "sector_auc" in done.stdout
     assert len(list((tmp_path / "tensorboard" / "sector_interaction_network").glob("events.out.tfevents.*"))) == 2
+    told = CliRunner().invoke(app, [*arguments[:-2], "--resume", "--recipe", "sector-in-8", *chosen]).stdout.split()
+    folder = str(tmp_path / "sector_interaction_network")
+    assert {"curves", "describe", "validate", "build"} <= set(told) and told.count(folder) >= 3
     refused = CliRunner().invoke(app, [*arguments, "--recipe", "sector-in-8", "--config", "train.yaml"])
     assert isinstance(refused.exception, ConfigError) and "--recipe and --config" in str(refused.exception)
     unknown = CliRunner().invoke(app, [*arguments, "--recipe", "sector"])
