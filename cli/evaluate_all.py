@@ -42,16 +42,19 @@ def run_all(
 
     Raises:
         ConfigError: An option without meaning is given.
+        DataError: The page in `docs` lacks the marks of a block.
     """
     if given := [name for name, value in unused.items() if value is not None]:
         raise ConfigError(f"{given[0]} has no meaning with --all", remedy="leave it out, or leave out --all")
     from ..pipeline.evaluate_all import QUICK, EvaluateAllConfig, evaluate_all
-    from ..pipeline.evaluate_all_page import write_physics_page
+    from ..pipeline.evaluate_all_page import check_page, write_physics_page
     from ..pipeline.model_cards import write_cards
 
     settings = configure(EvaluateAllConfig, config, assignments, options, base=QUICK if quick else None)
+    folder = docs if docs is not None else settings.out
+    check_page(folder)
     result = evaluate_all(settings)
-    page = write_physics_page(result, docs if docs is not None else settings.out)
+    page = write_physics_page(result, folder)
     written = write_cards(result) if cards else []
     if as_json:
         print_json({**result.as_json(), "cards": written, "page": str(page)})

@@ -30,7 +30,7 @@ QUICK: dict[str, Any] = {
     "graphs": 3,
     "curve_events": 1,
     "jobs": 1,
-    "fresh": {"events": 1, "pile_up": 10.0, "generator": "helix", "scan_pile_up": [3.0], "scan_events": 1},
+    "fresh": {"events": 1, "pile_up": 10.0, "generator": "helix", "scan_pile_up": []},
 }
 """Settings that take seconds: few events, the fresh ones ideal helices through pixel layers. Poor statistics."""
 

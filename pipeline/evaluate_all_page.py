@@ -39,6 +39,15 @@ ROC_POINTS = 120
 EMPTY_PAGE = "# Physics\n"
 
 
+def check_page(docs: Path) -> None:
+    """Refuse a page that the results could not be written into, before they are worked for.
+
+    Raises:
+        DataError: The page is there and lacks the marks of a block.
+    """
+    _fill(docs / PAGE, dict.fromkeys(BLOCKS, ""))
+
+
 def write_physics_page(result: AllResult, docs: Path) -> Path:
     """Write tables and figures into `physics.md` of a folder; the text around the generated blocks stays.
 
@@ -52,22 +61,26 @@ def write_physics_page(result: AllResult, docs: Path) -> Path:
     Raises:
         DataError: The page lacks the marks of a block.
     """
-    page = docs / PAGE
+    page, figures = docs / PAGE, docs / FIGURES
+    contents = (
+        _samples(result),
+        _table(result.rows, test=False),
+        _conditions(result.rows),
+        _table(result.rows, test=True),
+        _stages(result.validation),
+        _curve(result.validation, figures),
+        _roc(result.validation, figures),
+        _tracks(result, figures),
+    )
+    write_page(page, _fill(page, dict(zip(BLOCKS, contents, strict=True))))
+    return page
+
+
+def _fill(page: Path, blocks: Mapping[str, str]) -> str:
+    """Text of the page with these blocks."""
     exists = page.is_file()
     text = page.read_text(encoding="utf-8") if exists else EMPTY_PAGE
-    figures = docs / FIGURES
-    blocks = {
-        "samples": _samples(result),
-        "targets": _table(result.rows, test=False),
-        "conditions": _conditions(result.rows),
-        "test": _table(result.rows, test=True),
-        "stages": _stages(result.validation),
-        "curve": _curve(result.validation, figures),
-        "roc": _roc(result.validation, figures),
-        "tracks": _tracks(result, figures),
-    }
-    write_page(page, replace_blocks(text, blocks, where=str(page), append=not exists))
-    return page
+    return replace_blocks(text, blocks, where=str(page), append=not exists)
 
 
 def _samples(result: AllResult) -> str:

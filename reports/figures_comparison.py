@@ -29,6 +29,7 @@ NAMES = {"quantized": "quantized", "float": "float twin", "ceiling": "float ceil
 WIDE_RANGE = 20.0
 DPI, COLOURS = 100, 48
 PRECISE, LEAST_TOP = 0.1, 0.1
+ENLARGED, ENLARGED_FROM = 0.8, 1e-3
 HALF_WIDTH = 0.3
 """Points of different contenders are spread over this share of a bin to either side of its centre."""
 
@@ -116,7 +117,8 @@ def draw_roc_comparison(panels: Sequence[RocPanel], path: Path) -> None:
             axis.set_xscale("log")
             axis.set_xlim(right=1.0)
             axis.xaxis.set_major_formatter(power_of_ten)
-            axis.set(xlabel="false positive rate", ylabel="edge efficiency", ylim=(0, 1.03), title=panel.title)
+            axis.set(xlabel="false positive rate", ylabel="edge efficiency", title=panel.title)
+            axis.set_ylim(_bottom(panel), 1.0 + 0.03 * (1.0 - _bottom(panel)))
             axis.legend(loc="lower right")
         for axis in axes[len(panels) :]:
             axis.set_axis_off()
@@ -151,6 +153,12 @@ def save_png(drawn: Figure, path: Path) -> None:
     )
     with atomic_file(path) as temporary, temporary.open("wb") as file:
         picture.save(file, format="png", optimize=True)
+
+
+def _bottom(panel: RocPanel) -> float:
+    """Lower end of the axis of efficiencies: curves that hardly leave 1 are drawn larger."""
+    seen = [true_rate[false_rate >= ENLARGED_FROM] for false_rate, true_rate, _ in panel.curves.values()]
+    return ENLARGED if min((item.min() for item in seen if len(item)), default=0.0) > ENLARGED else 0.0
 
 
 def _top(panels: Sequence[TrackPanel]) -> float:

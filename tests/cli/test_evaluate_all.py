@@ -36,6 +36,7 @@ def _no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate_all_data, "BESIDE", tmp_path / "no data")
 
 
+@pytest.mark.slow
 def test_the_table_without_data(run: Run, zoo: Path, tmp_path: Path) -> None:
     docs, out = tmp_path / "docs", tmp_path / "out"
     options = ("--all", "--quick", "--out", out, "--docs", docs, "--set", f"zoo={zoo}", "--cards")
@@ -72,14 +73,14 @@ def test_the_table_without_data(run: Run, zoo: Path, tmp_path: Path) -> None:
     assert (zoo / "sector-in-8" / "README.md").read_text(encoding="utf-8") == card
 
 
-def test_a_page_without_marks_is_left_alone(run: Run, zoo: Path, tmp_path: Path) -> None:
-    shutil.rmtree(zoo / "event-pixel")
+def test_a_page_without_marks_is_refused_before_any_work(run: Run, tmp_path: Path) -> None:
     docs = tmp_path / "docs"
     docs.mkdir()
     (docs / "physics.md").write_text("# Mine\n", encoding="utf-8")
-    outcome = run("evaluate", "--all", "--quick", "--out", tmp_path / "out", "--docs", docs, "--set", f"zoo={zoo}")
+    outcome = run("evaluate", "--all", "--quick", "--out", tmp_path / "out", "--docs", docs)
     assert "the marks of block samples" in outcome.error
     assert (docs / "physics.md").read_text(encoding="utf-8") == "# Mine\n"
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
