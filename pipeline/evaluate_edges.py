@@ -205,7 +205,7 @@ def threshold_curve(samples: Sequence[ScoreSample], *, target: int, hits: int) -
         return None
     order = np.argsort(-scores, kind="stable")
     ordered, true = scores[order], np.cumsum(labels[order])
-    wanted = np.geomspace(1, len(scores), CURVE_POINTS).astype(np.int64)
+    wanted = np.geomspace(max(1, len(scores) // 1000), len(scores), CURVE_POINTS).astype(np.int64)
     # A threshold accepts all edges of one score: up to the last of them.
     counts = np.unique(len(scores) - np.searchsorted(ordered[::-1], ordered[wanted - 1]))
     return DensityCurve(
