@@ -194,9 +194,10 @@ def evaluate(
 ) -> None:
     """Measure edge and track performance on events with truth.
 
-    Edge efficiency and purity after each stage, ROC curves, track efficiency, fake and duplicate rate against pT and
-    eta, by ACORN's definitions. Writes evaluation.json and event_display.npz. With --all, the whole table of targets:
-    quantized, float twin and wider float side by side, on validation data and on events simulated afresh.
+    Edge efficiency and purity after each stage, ROC curves, track efficiency, purity, fake and duplicate rate against
+    pT, eta, phi, z0 and pile-up by ACORN's definitions, TrackML score. Hits without a label are unknown. Writes
+    evaluation.json and event_display.npz. With --all, the whole table of targets: quantized, float twin and wider
+    float side by side, on validation data and on events simulated afresh.
     """
     if everything:
         run_all(
@@ -229,11 +230,18 @@ def evaluate(
         print_json(result.evaluation.model_dump(mode="json"))
         return
     rows = [
-        (stage.name, _ratio(stage.kept, stage.target), _ratio(stage.kept, stage.edges), _ratio(stage.edges, stage.hits))
+        (
+            stage.name,
+            _ratio(stage.kept, stage.target),
+            _ratio(stage.kept, stage.edges - stage.unknown),
+            _ratio(stage.edges, stage.hits),
+        )
         for stage in result.evaluation.stages
     ]
     print_table("edges", ("after", "efficiency", "purity", "edges per hit"), rows)
-    print_pairs("tracks", result.matching.summary())
+    networks = result.evaluation.networks.items()
+    print_pairs("area under the ROC curve", {name: item.roc.auc for name, item in networks if item.roc is not None})
+    print_pairs("tracks", result.summary())
 
 
 def report(

@@ -71,6 +71,16 @@ class EvaluateResult:
     evaluation: Evaluation
     matching: TrackMatching
 
+    def summary(self) -> dict[str, float | int]:
+        """Track figures, with the bounds of the fake rate where truth is partial, and the TrackML score elsewhere."""
+        found, tracks = self.matching.summary(), self.evaluation.tracks
+        if tracks is not None and tracks.fake_rate_low is not None:
+            low, high = self.matching.fake_rate_bounds
+            found |= {"fake_rate_low": low, "fake_rate_high": high}
+        if tracks is not None and tracks.trackml is not None:
+            found["trackml_score"] = tracks.trackml.score
+        return found
+
 
 def evaluate(config: EvaluateConfig) -> EvaluateResult:
     """Measure edge and track performance, and write `evaluation.json` and `event_display.npz`.
