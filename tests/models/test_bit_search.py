@@ -22,6 +22,7 @@ from hitfabric.quantization import Maxima
 from hitfabric.quantization.cost import graph_cost
 from hitfabric.quantization.tracer import trace
 
+WIDER = {"output.dense0": 3, "rounds.0.edge_update.dense0": 3}
 BITS = LayerBits(weights={"a": 3}, activations={"b": 2})
 figures = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=20)
 
@@ -72,7 +73,8 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config(graphs: Path, out: Path, accumulator_bits: int | None = None, **settings: object) -> SearchConfig:
     schedule = {"float_epochs": 1, "quantized_epochs": 1, "steps": 2, "device": "cpu"}
     training = {
-        "network": {"width": 2, "input_bits": 4, "weight_bits": 3, "activation_bits": 3},
+        # Most weights have the fewest bits from the start: fewer candidates, a quicker test.
+        "network": {"width": 2, "input_bits": 4, "weight_bits": 2, "activation_bits": 3, "layer_weight_bits": WIDER},
         "schedule": {**schedule, "accumulator_bits": accumulator_bits},
     }
     values = {"steps": 1, "accepted_steps": 2, "rounds": 2, "changes": 2, "largest_loss": 1.0, **settings}
@@ -89,7 +91,7 @@ def test_a_search_goes_down_and_goes_on_after_a_kill(
     assert accepted[0].ebops > accepted[1].ebops > accepted[2].ebops
     assert all(len(item.changes) == 2 for item in accepted[1:])
     tried = [item.changes[0] for item in whole.candidates if item.round == 1 and not item.accepted]
-    assert tried == accepted[0].bits.changes(2) and len(tried) > 10
+    assert tried == accepted[0].bits.changes(2) and len(tried) > 8
     assert whole.figure.stat().st_size > 1000
 
     real, calls = bit_search.calibrate, [0]

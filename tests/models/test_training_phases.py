@@ -328,7 +328,11 @@ def test_scales_chosen_by_the_loss_are_lower_where_few_bits_gain_from_it() -> No
             return sum(float(task.loss(network)) for _ in range(BATCHES))
 
     def scales() -> dict[str, float]:
-        return {name: float(value) for name, value in network.named_parameters() if name.endswith("scaling_impl.value")}
+        return {
+            name: float(value.detach())
+            for name, value in network.named_parameters()
+            if name.endswith("scaling_impl.value")
+        }
 
     before, ranges = loss(), scales()
     refine_scales(network, task.loss, restart=restart)
