@@ -25,7 +25,9 @@ EVENTS_USED_FOR = (
     "no shipped network was trained on them, and no radius, threshold or epoch chosen on them (training: 9000 to 9017, "
     "choices: 9018 and 9019)"
 )
-GRAPHS_USED_FOR = "no shipped network was trained on them (but on 1000 to 1059), yet the best epoch was chosen on them"
+GRAPHS_USED_FOR = (
+    "no shipped network was trained on them (training: 1000 to 1059), but the best epoch was chosen on them"
+)
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 """Where the data lies beside a checkout."""
 

@@ -62,8 +62,10 @@ class Figure(StrictModel):
             return "-"
         if self.low is None or self.high is None:
             return f"{self.value:.4g}"
-        digits = 4 if self.high - self.low < 0.004 else 3
-        return f"{self.value:.{digits}f} +{self.high - self.value:.{digits}f} -{self.value - self.low:.{digits}f}"
+        width = self.high - self.low
+        digits = 5 if width < 0.0004 else 4 if width < 0.004 else 3
+        up, down = f"{self.high - self.value:.{digits}f}", f"{self.value - self.low:.{digits}f}"
+        return f"{self.value:.{digits}f} " + (f"± {up}" if up == down else f"+{up} -{down}")
 
 
 class Cell(StrictModel):

@@ -46,6 +46,19 @@ def test_a_cell_shows_what_matters() -> None:
     assert str(cell) == "0.5, at 2 edges per hit"
 
 
+@pytest.mark.parametrize(
+    ("figure", "shown"),
+    [
+        (Figure(value=0.95, low=0.947, high=0.953), "0.950 ± 0.003"),
+        (Figure(value=0.999, low=0.9985, high=0.9993), "0.9990 +0.0003 -0.0005"),
+        (Figure(value=0.99981, low=0.99979, high=0.99983), "0.99981 ± 0.00002"),
+        (Figure(value=4.8861), "4.886"),
+    ],
+)
+def test_figures_are_rounded_to_their_errors(figure: Figure, shown: str) -> None:
+    assert str(figure) == shown
+
+
 @given(value=st.floats(allow_nan=True, allow_infinity=False), limit=st.floats(-1e6, 1e6))
 def test_conditions(value: float, limit: float) -> None:
     least, most = Condition.at_least("x", value, limit), Condition.at_most("x", value, limit)
