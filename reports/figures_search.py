@@ -59,7 +59,7 @@ def plot_search(axes: Axes, points: Sequence[SearchPoint], *, score: str) -> Non
     front = sorted((item.cost, item.score) for item in points if item.on_front)
     axes.step(*zip(*front, strict=True), where="post", color=colour("blue"), label="Pareto front")
     axes.set(xlabel="EBOPs of one graph (256 nodes, 512 edges)", ylabel=score, xscale="log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 8)))
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
     # Networks that lost nearly everything would hide the differences between the good ones.

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from hitfabric.core import ConfigError, DataError, load_config
-from hitfabric.detector import GraphSample, write_graph
+from hitfabric.detector import GraphSample, read_graphs, write_graph
 from hitfabric.models import bit_search
 from hitfabric.models.accumulators import accumulator_widths
+from hitfabric.models.bit_search import BitSearch
+from hitfabric.models.calibration import calibrate
+from hitfabric.models.config import InteractionConfig
 from hitfabric.models.networks import InteractionNetwork
-from hitfabric.models.search_config import Candidate, LayerBits, pareto_front
+from hitfabric.models.search_config import Candidate, LayerBits, SearchSettings, pareto_front
+from hitfabric.models.training_config import InteractionTraining
+from hitfabric.models.training_interaction import LabelledGraph, interaction_task
+from hitfabric.models.training_task import Task
 from hitfabric.pipeline.search import SearchConfig, search
 from hitfabric.pipeline.train import TrainConfig
 from hitfabric.quantization import Maxima
@@ -70,12 +77,11 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def config(graphs: Path, out: Path, accumulator_bits: int | None = None, **settings: object) -> SearchConfig:
-    schedule = {"float_epochs": 1, "quantized_epochs": 1, "steps": 2, "device": "cpu"}
+def config(graphs: Path, out: Path, **settings: object) -> SearchConfig:
     training = {
         # Most weights have the fewest bits from the start: fewer candidates, a quicker test.
         "network": {"width": 2, "input_bits": 4, "weight_bits": 2, "activation_bits": 3, "layer_weight_bits": WIDER},
-        "schedule": {**schedule, "accumulator_bits": accumulator_bits},
+        "schedule": {"float_epochs": 1, "quantized_epochs": 1, "steps": 2, "device": "cpu"},
     }
     values = {"steps": 1, "accepted_steps": 2, "rounds": 2, "changes": 2, "largest_loss": 1.0, **settings}
     sector = {"training_graphs": 2, "validation_graphs": 1, "interaction_network": training}
@@ -136,19 +142,34 @@ def test_a_candidate_costs_what_its_typed_graph_costs(graphs: Path, tmp_path: Pa
     assert found.candidates[0].bits == bit_search.layer_bits(network)
 
 
-def test_accumulators_stay_bounded_through_the_search(graphs: Path, tmp_path: Path) -> None:
-    def widest(out: Path, bits: int | None) -> int:
-        settings = config(graphs, out, accumulator_bits=bits, rounds=1, learning_rate=0.1)
-        end = search(settings).candidates[-1]
-        assert end.accepted
-        layers = {"layer_weight_bits": end.bits.weights, "layer_activation_bits": end.bits.activations}
-        training = settings.sector.interaction_network
-        network = InteractionNetwork(config=training.network.model_copy(update=layers))
-        network.load_state_dict(torch.load(out / "candidates" / "001-accepted.pt", weights_only=True))
-        return max(accumulator_widths(trace(network.eval(), name="end", maxima=Maxima())).values())
+def test_accumulators_of_candidates_are_bounded(graphs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = [LabelledGraph.from_sample(sample) for sample in read_graphs(graphs)]
+    training = InteractionTraining(network=InteractionConfig(width=3, weight_bits=6, activation_bits=6))
 
-    free = widest(tmp_path / "free", None)
-    assert widest(tmp_path / "bounded", free - 1) < free
+    def make_task(bits: LayerBits) -> Task[InteractionNetwork]:
+        update = {"layer_weight_bits": bits.weights, "layer_activation_bits": bits.activations}
+        network = training.network.model_copy(update=update)
+        return interaction_task(samples, samples, training.model_copy(update={"network": network}), seed=0)
+
+    def widest(network: nn.Module) -> int:
+        return max(accumulator_widths(trace(network, name="network", maxima=Maxima())).values())
+
+    start = InteractionNetwork(config=training.network)
+    calibrate(start, make_task(bit_search.layer_bits(start)).loss)
+    bits, real = widest(start.eval()) - 1, bit_search.bound_accumulators
+    found: list[int] = []
+
+    def bound(network: nn.Module, limit: int) -> None:
+        real(network, limit)
+        found.append(widest(network))
+
+    monkeypatch.setattr(bit_search, "bound_accumulators", bound)
+    settings = SearchSettings(steps=1)
+    search_of = BitSearch(
+        make_task=make_task, start=start, settings=settings, seed=0, directory=tmp_path, accumulator_bits=bits
+    )
+    assert len(list(islice(search_of.run(), 2))) == 2
+    assert len(found) == 1 and found[0] <= bits
 
 
 def test_a_float_network_has_no_bits(graphs: Path, tmp_path: Path) -> None:
