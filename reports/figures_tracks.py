@@ -44,7 +44,7 @@ def draw_tracks(tracks: TrackPerformance, variables: Sequence[Variable], *, name
     with figure(10, 6.6) as drawn:
         axes = drawn.subplots(3, len(shown), squeeze=False, sharex="col", sharey="row", height_ratios=(1.35, 0.8, 1.0))
         for column, (variable, binned) in enumerate(shown):
-            _draw_column(axes[:, column], binned)
+            _draw_column(list(axes[:, column]), binned)
             axes[2, column].set_xlabel(LABELS[variable])
         axes[0, 0].set(ylabel="track efficiency", ylim=(0, 1.05))
         axes[1, 0].set_ylabel("track purity")
