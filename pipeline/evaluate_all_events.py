@@ -23,7 +23,7 @@ from .scores import ScoreSample
 from .workers import Workers
 
 STAGES = ("radius graph", "filter", "interaction network")
-RADII = tuple(round(0.6 + 0.05 * step, 2) for step in range(16))
+RADII = tuple(round(0.6 + 0.05 * step, 2) for step in range(21))
 """Radii of the curve of efficiency against edges per hit, in units of the chain's own."""
 
 SIGNAL_PT, IGNORED_PT = 1.0, 0.5
