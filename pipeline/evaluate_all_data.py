@@ -155,7 +155,7 @@ def simulated_sample(fresh: FreshConfig, folder: Path, name: str, *, seed: int, 
     count = fresh.events if events is None else min(events, fresh.events)
     config = fresh.simulation(seed=seed, events=count, pile_up=fresh.pile_up)
     prefixes, generator = simulate_once(config, folder / EVENTS / name)
-    what = f"{count} {generator} events simulated with pile-up {fresh.pile_up:g} and seed {seed}"
+    what = f"{_counted(count, f'{generator} event')} simulated with pile-up {fresh.pile_up:g} and seed {seed}"
     graphs = tuple(
         geometric_graph(read_event(prefix, require_truth=True), DoubletCuts())
         for prefix in progress(prefixes, description=f"graphs ({name})")
@@ -201,7 +201,7 @@ def _events_of(folder: Path, limit: int | None) -> tuple[tuple[Path, ...], str] 
     found, known = _split(prefixes, VALIDATION_EVENTS, lambda prefix: prefix.name)
     chosen = tuple(found[:limit])
     names = _range_of([prefix.name for prefix in chosen])
-    about = f"{len(chosen)} events of {EVENT_FOLDER} ({names})"
+    about = f"{_counted(len(chosen), 'event')} of {EVENT_FOLDER} ({names})"
     return chosen, f"{about}: {EVENTS_USED_FOR}" if known else about
 
 
@@ -212,8 +212,12 @@ def _graphs_of(folder: Path, limit: int | None) -> tuple[tuple[GraphSample, ...]
     graphs = list(progress(read_graphs(folder), description="reading graphs"))
     found, known = _split(graphs, VALIDATION_GRAPHS, lambda graph: graph.name)
     chosen = tuple(found[:limit])
-    about = f"{len(chosen)} graphs of {GRAPH_FOLDER} ({_range_of([graph.name for graph in chosen])})"
+    about = f"{_counted(len(chosen), 'graph')} of {GRAPH_FOLDER} ({_range_of([graph.name for graph in chosen])})"
     return chosen, f"{about}: {GRAPHS_USED_FOR}" if known else about
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _range_of(names: Sequence[str]) -> str:
