@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -63,7 +62,7 @@ class TrainingState:
         remedy = "remove it to train from the start"
         try:
             content = torch.load(path, weights_only=True, map_location="cpu")
-            key, data = content["key"], content.get("data")
+            key, data = content["key"], content["data"]
             self.finished, self.current, self.rows = (content[name] for name in ("finished", "current", "rows"))
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror}", remedy=remedy) from error
@@ -74,9 +73,7 @@ class TrainingState:
                 f"{path} is the state of a training with another configuration or seed",
                 remedy="continue with the same settings, or train without --resume",
             )
-        if data is None:
-            warnings.warn(f"{path} does not say what data it learned from; going on with these", stacklevel=3)
-        elif data != self.data:
+        if data != self.data:
             # Never trained anew unasked: hours may be in it, and the wrong folder is soon given.
             raise DataError(
                 f"{path} is the state of a training on other data, or on what another network before it let through",

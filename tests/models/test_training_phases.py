@@ -163,7 +163,7 @@ def test_a_state_of_another_training_is_refused(tmp_path: Path) -> None:
     content = torch.load(state, weights_only=True)
     del content["data"]
     torch.save(content, state)
-    with pytest.warns(UserWarning, match="does not say what data it learned from"):
+    with pytest.raises(DataError, match="is no state of a training"):
         train_tiny(schedule, resume=state)
     for content in (b"", b"PK\x03\x04 not a checkpoint"):
         state.write_bytes(content)
