@@ -117,7 +117,8 @@ def test_graph_over_the_maxima(run, tiny: Tiny, tmp_path: Path) -> None:  # noqa
     chain = tmp_path / "chain"
     shutil.copytree(tiny.run / "chain", chain)
     settings = json.loads((chain / "chain.json").read_text())
-    (chain / "chain.json").write_text(json.dumps({**settings, "radius": 1e3, "filter_threshold": -1e9}))
+    everything = {"radius": 1e3, "window": None, "filter_threshold": -1e9}
+    (chain / "chain.json").write_text(json.dumps({**settings, **everything}))
     call = ("track", "--model", chain, "--events", tiny.events, "--out", tmp_path / "out", "--limit", 1)
     error = run(*call, "--device", "csim", "--set", "event_names=[event000000000]").error
     assert "maxima" in error

@@ -74,11 +74,17 @@ def test_the_pruned_network_needs_a_hundredth_of_the_bit_operations() -> None:
 
 
 @pytest.mark.slow
-def test_the_chain_does_what_its_card_says(shared_data: Path) -> None:
-    chain = Chain.load(zoo_path("event-pixel"))
+@pytest.mark.parametrize(
+    ("name", "volumes", "efficiency", "fake_rate"),
+    [("event-pixel", PIXEL_VOLUMES, 0.95, 0.05), ("event-full", None, 0.93, 0.10)],
+)
+def test_a_chain_does_what_its_card_says(
+    name: str, volumes: tuple[int, ...] | None, efficiency: float, fake_rate: float, shared_data: Path
+) -> None:
+    chain = Chain.load(zoo_path(name))
     outcomes = []
     for event in read_events(shared_data / "acts_ttbar_pu200", names=["event000009030", "event000009031"]):
-        selected = event.select(volumes=PIXEL_VOLUMES)
+        selected = event if volumes is None else event.select(volumes=volumes)
         outcomes.append(match_tracks(selected, chain.track(selected.features()).labels))
     matching = combine(outcomes)
-    assert matching.efficiency > 0.89 and matching.fake_rate < 0.04
+    assert matching.efficiency > efficiency and matching.fake_rate < fake_rate
