@@ -160,7 +160,7 @@ def test_what_the_chain_refuses_is_the_clients_error(
     server: TritonServer, client: TritonClient, make_hits: MakeHits
 ) -> None:
     before = workers(server.pid)
-    features = np.zeros((3000, 3), np.float32)  # all hits in one point: every pair is within the radius
+    features = np.zeros((4000, 3), np.float32)  # all hits in one point: every pair is within the radius
     with pytest.raises(DataError, match="radius graph has"):
         client.infer("tracking", {"FEATURES": features})
     assert workers(server.pid) == before

@@ -168,7 +168,7 @@ def test_estimates_stand_next_to_reports(built: Path, tmp_path: Path) -> None:
     figures = {name: {item.kind: item.value for item in items} for name, items in found.projects[0].figures.items()}
     assert figures["LUT"] == {"synthesised (HLS estimate)": 2204, "implemented": 1498}
     assert figures["LUT + 55 DSP"] == {
-        "estimated": 31636,
+        "estimated": before.projects[0].figures["LUT + 55 DSP"][0].value,
         "synthesised (HLS estimate)": 2204 + 2 * 55,
         "implemented": 1498 + 2 * 55,
     }
