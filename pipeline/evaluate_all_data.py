@@ -23,7 +23,7 @@ VALIDATION_EVENTS = range(9030, 9035)
 VALIDATION_GRAPHS = range(1060, 1080)
 EVENTS_USED_FOR = (
     "no shipped network was trained on them (training: 9000 to 9017; epochs, radius and thresholds: 9018 and 9019), "
-    "but the window of event-pixel was widened, and the fractions its radius and filter keep raised, after a look at them"
+    "but the window of event-pixel was widened, and the shares its radius and filter keep raised, after a look at them"
 )
 GRAPHS_USED_FOR = (
     "no shipped network was trained on them (training: 1000 to 1059), but the best epoch was chosen on them"
