@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,18 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import HitfabricError, progress
-from ..detector import Event, embedding_features, radius_graph, read_event
+from ..detector import Event, read_event
 from ..fpga_backend import Chain
 from ..models.metrics import Fiducial, TrackMatching, combine, match_tracks
 from ..models.training_config import DataConfig
 from ..models.training_data import TrainingEvent
 from .evaluate_all_models import Chains
 from .evaluate_all_rows import Cell, Figure
+from .evaluate_edges import FILTER, INTERACTION_NETWORK, RADIUS_GRAPH, STAGES, radius_graphs
 from .samples import ChainEvent
 from .scores import ScoreSample
 from .workers import Workers
 
-STAGES = ("radius graph", "filter", "interaction network")
 RADII = tuple(round(0.6 + 0.05 * step, 2) for step in range(21))
 """Radii of the curve of efficiency against edges per hit, in units of the chain's own."""
 
@@ -114,7 +114,7 @@ class ChainTotals:
     def edge_cell(self, stage: str, *, budget: float) -> Cell:
         """Efficiency of true edges and edges per hit after a stage, and the efficiency at `budget` edges per hit."""
         counted = self.stages[stage]
-        at_budget = self._radius_at(budget) if stage == "radius graph" else self._filter_at(budget)
+        at_budget = self._radius_at(budget) if stage == RADIUS_GRAPH else self._filter_at(budget)
         return Cell(
             figures={
                 "efficiency": Figure.share(counted.kept, self.true_edges),
@@ -266,38 +266,14 @@ def event_totals(chain: Chain, event: Event, *, fiducial: Fiducial, curve: bool)
         matchings=[match_tracks(taken.selected, result.labels, fiducial=fiducial)],
         seconds=dict(result.seconds),
     )
-    totals.stages["radius graph"].add(true)
-    totals.stages["filter"].add(kept_true)
-    totals.stages["interaction network"].add(kept_true[result.scores >= chain.config.interaction_threshold])
+    totals.stages[RADIUS_GRAPH].add(true)
+    totals.stages[FILTER].add(kept_true)
+    totals.stages[INTERACTION_NETWORK].add(kept_true[result.scores >= chain.config.interaction_threshold])
     if curve:
         totals.curve_hits, totals.curve_true = totals.hits, totals.true_edges
-        for factor, labels in radius_scan(chain, taken.features, truth):
+        radii = [chain.config.radius * factor for factor in RADII]
+        limit = max(chain.config.max_edges, CURVE_EDGES)
+        graphs = radius_graphs(chain, taken.features, truth, radii, max_edges=limit)
+        for factor, labels in zip(RADII, graphs, strict=True):
             totals.curve[factor].add(labels)
     return totals
-
-
-def radius_scan(
-    chain: Chain, features: NDArray[np.float32], truth: TrainingEvent
-) -> Iterator[tuple[float, NDArray[np.bool_]]]:
-    """Labels of the candidate edges for every radius of the curve, from one search at the largest.
-
-    Args:
-        chain: Chain whose radius is scaled.
-        features: float32 [hits, 3], as the chain takes them.
-        truth: True edges of the event.
-
-    Yields:
-        Factor on the radius, and bool [E], true edges among the candidates.
-    """
-    config = chain.config
-    inputs = {"features": embedding_features(features)}
-    embedding = chain.executors["embedding"].run(inputs)["embedding"]
-    limit = max(config.max_edges, CURVE_EDGES)
-    pairs = radius_graph(embedding, config.radius * RADII[-1], config.max_neighbours, features, max_edges=limit)
-    if config.window is not None:
-        pairs = pairs[config.window.keeps(features, pairs)]
-    place = embedding.astype(np.float64)
-    distance = np.linalg.norm(place[pairs[:, 0]] - place[pairs[:, 1]], axis=1)
-    true = truth.labels(pairs)
-    for factor in RADII:
-        yield factor, true[distance <= config.radius * factor]

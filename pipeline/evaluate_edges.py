@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..detector import UNLABELLED, Event
+from ..detector import UNLABELLED, Event, embedding_features, radius_graph
 from ..fpga_backend import Chain, TrackingResult
 from ..models.metrics import VARIABLES, Binning, TrueEdges, combine_true_edges, find_true_edges
 from ..models.training_data import TrainingEvent
@@ -96,11 +96,10 @@ class RadiusScan:
         """
         self.target += len(truth.signal)
         self.hits += len(event.rows)
-        for place, radius in enumerate(self.radii):
-            other = replace(chain, config=chain.config.model_copy(update={"radius": radius}))
-            edge_index = other.candidate_edges(event.features)
-            self.edges[place] += len(edge_index)
-            self.kept[place] += int(np.count_nonzero(truth.labels(edge_index)))
+        graphs = radius_graphs(chain, event.features, truth, self.radii, max_edges=chain.config.max_edges)
+        for place, labels in enumerate(graphs):
+            self.edges[place] += len(labels)
+            self.kept[place] += int(np.count_nonzero(labels))
 
     def curve(self) -> DensityCurve | None:
         """The record, None where no event was added."""
@@ -180,6 +179,38 @@ class EdgeTotals:
             },
             curve=self.scan.curve() if scored is None else threshold_curve(scored.curve, target=target, hits=self.hits),
         )
+
+
+def radius_graphs(
+    chain: Chain, features: NDArray[np.float32], truth: TrainingEvent, radii: Sequence[float], *, max_edges: int
+) -> Iterator[NDArray[np.bool_]]:
+    """Candidate edges of a chain for several radii, from one search at the largest.
+
+    Args:
+        chain: Chain whose embedding, window and neighbour limit are taken.
+        features: float32 [hits, 3], as the chain takes them.
+        truth: True edges of the event.
+        radii: Radii, ascending; none yield nothing.
+        max_edges: Most edges of the largest graph, before the window.
+
+    Yields:
+        For each radius bool [E], true edges among its candidates.
+
+    Raises:
+        GraphError: The largest graph has more edges.
+    """
+    if not radii:
+        return
+    config = chain.config
+    embedding = chain.executors["embedding"].run({"features": embedding_features(features)})["embedding"]
+    pairs = radius_graph(embedding, radii[-1], config.max_neighbours, features, max_edges=max_edges)
+    if config.window is not None:
+        pairs = pairs[config.window.keeps(features, pairs)]
+    place = embedding.astype(np.float64)
+    distance = np.linalg.norm(place[pairs[:, 0]] - place[pairs[:, 1]], axis=1)
+    true = truth.labels(pairs)
+    for radius in radii:
+        yield true[distance <= radius]
 
 
 def known_edges(event: Event, edge_index: NDArray[np.int64]) -> NDArray[np.bool_]:

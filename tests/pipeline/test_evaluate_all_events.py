@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,13 @@ from hitfabric.detector.simulation_helix import simulate_helix_event
 from hitfabric.fpga_backend import Chain, ChainConfig
 from hitfabric.models import checkpoints
 from hitfabric.models.metrics import Fiducial
+from hitfabric.models.training_config import DataConfig
+from hitfabric.models.training_data import TrainingEvent
 from hitfabric.pipeline.evaluate_all_events import RADII, ChainTotals, EventTask, event_totals, run_chains
 from hitfabric.pipeline.evaluate_all_models import Chains, Contender, ZooChains, load_chains
+from hitfabric.pipeline.evaluate_edges import radius_graphs
 from hitfabric.pipeline.float_chain import load_float_chain, save_float_chain
+from hitfabric.pipeline.samples import ChainEvent
 from hitfabric.pipeline.workers import Workers
 
 CONFIG = ChainConfig(radius=0.1, filter_threshold=-10.0, interaction_threshold=-10.0)
@@ -46,6 +51,23 @@ def test_stages_only_lose_edges(chain: Chain, event: Event) -> None:
     assert radius.edges >= kept.edges >= followed.edges
     assert len(totals.candidates[0].labels) == radius.edges == len(totals.used[0])
     assert totals.curve_points()[0].size == 0
+
+
+@pytest.mark.parametrize("neighbours", [None, 2])
+def test_one_search_gives_the_graphs_of_every_radius(chain: Chain, event: Event, neighbours: int | None) -> None:
+    taken = ChainEvent.select(event, chain.config)
+    truth = TrainingEvent.prepare(taken.selected, DataConfig(volumes=None))
+    radii = (0.01, 0.05, 0.1)
+
+    def at(radius: float) -> Chain:
+        changed = {"radius": radius, "max_neighbours": neighbours}
+        return replace(chain, config=chain.config.model_copy(update=changed))
+
+    graphs = list(radius_graphs(at(0.03), taken.features, truth, radii, max_edges=CONFIG.max_edges))
+    for radius, labels in zip(radii, graphs, strict=True):
+        assert labels.tolist() == truth.labels(at(radius).candidate_edges(taken.features)).tolist()
+    assert 0 < len(graphs[0]) < len(graphs[-1])
+    assert not list(radius_graphs(chain, taken.features, truth, (), max_edges=1))
 
 
 def test_the_scan_meets_the_graph_of_the_chain(chain: Chain, event: Event) -> None:
