@@ -9,10 +9,7 @@ from .event_files import list_events, read_event, read_events, write_event
 from .event_folder import write_detector
 from .event_parquet import write_parquet
 from .features import (
-    ALL_LAYERS,
-    PIXEL,
     EdgeInputs,
-    PairScales,
     edge_features,
     embedding_features,
     interaction_features,
@@ -22,7 +19,9 @@ from .features import (
 )
 from .geometry import Detector, Layer
 from .graph_sample import GraphSample, fit_to_maxima, read_graph, read_graphs, write_graph
+from .pair_columns import PairColumns
 from .pair_window import PairWindow
+from .pairs import ALL_LAYERS, PIXEL, PairScales
 from .radius import radius_graph
 from .sector_grid import (
     NO_SECTOR,
@@ -62,6 +61,7 @@ __all__ = [
     "GraphSample",
     "Layer",
     "LayerPair",
+    "PairColumns",
     "PairScales",
     "PairWindow",
     "Particles",

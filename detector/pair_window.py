@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..core import StrictModel
-from .features import FeatureArray, pair_geometry
+from .pairs import FeatureArray, pair_geometry
 
 
 class PairWindow(StrictModel):

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from ..core import DataError
 from ..detector import (
     GraphSample,
+    PairColumns,
     build_tracks,
+    edge_features,
     embedding_features,
-    interaction_features,
+    node_features,
     pack_components,
-    pair_features,
     radius_graph,
 )
+from ..detector.compiled import compiled_stages
 from ..emulation import Executor, make_executor
 from ..quantization import TypedGraph
 from .chain_files import INTERFACES, ChainConfig, check_interfaces, load_config, load_graphs, save_chain
@@ -36,6 +38,10 @@ __all__ = [
     "load_graphs",
     "save_chain",
 ]
+
+
+FILTER_ROWS = 1 << 16
+"""Candidate edges whose features are in memory at a time: 3 MB, which a cache holds."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,38 +85,52 @@ class Chain:
     Attributes:
         config: Radius, thresholds and limits.
         executors: One executor per network, by its name.
+        threads: Threads of the host stages; None takes all cores this process may use. No result depends on it.
     """
 
     config: ChainConfig
     executors: Mapping[str, Executor]
+    threads: int | None = None
 
     @classmethod
-    def from_graphs(cls, config: ChainConfig, graphs: Mapping[str, TypedGraph], *, device: str = "native") -> Chain:
+    def from_graphs(
+        cls,
+        config: ChainConfig,
+        graphs: Mapping[str, TypedGraph],
+        *,
+        device: str = "native",
+        threads: int | None = None,
+    ) -> Chain:
         """Build executors for the three networks.
 
         Args:
             config: Radius, thresholds and limits.
             graphs: The networks `embedding`, `filter` and `interaction_network`.
-            device: Executor (native, csim or golden).
+            device: Executor (native, numpy, csim or golden).
+            threads: Threads of the host stages and of the native executors; None takes all cores this process may use.
 
         Raises:
             GraphError: A network is missing, or lacks a tensor the chain needs.
         """
         check_interfaces(graphs, config)
-        return cls(config=config, executors={name: make_executor(device, graphs[name]) for name in NETWORKS})
+        compiled_stages()  # now, so that no event waits for the compiler
+        options = {"threads": threads} if device == "native" else {}
+        executors = {name: make_executor(device, graphs[name], **options) for name in NETWORKS}
+        return cls(config=config, executors=executors, threads=threads)
 
     @classmethod
-    def load(cls, directory: Path, device: str = "native") -> Chain:
+    def load(cls, directory: Path, device: str = "native", *, threads: int | None = None) -> Chain:
         """Load a chain directory.
 
         Args:
             directory: Directory with `chain.json` and one typed graph per network.
-            device: Executor (native, csim or golden).
+            device: Executor (native, numpy, csim or golden).
+            threads: As for `from_graphs`.
 
         Raises:
             GraphError: A file is missing or malformed; it is named.
         """
-        return cls.from_graphs(load_config(directory), load_graphs(directory), device=device)
+        return cls.from_graphs(load_config(directory), load_graphs(directory), device=device, threads=threads)
 
     def save(self, directory: Path) -> None:
         """Write configuration and networks as a chain directory, whole or not at all."""
@@ -136,10 +156,11 @@ class Chain:
         clock.lap("embedding")
         candidates = self._connect(embedding, features)
         clock.lap("radius_graph")
-        logits = self.filter_logits(features, candidates)
+        columns = PairColumns.of(features, config.scales, threads=self.threads)
+        logits = self._filter(columns, candidates)
         edge_index = candidates[logits >= config.filter_threshold]
         clock.lap("filter")
-        scores = self._score_edges(features, edge_index)
+        scores = self._score_edges(features, columns, edge_index)
         clock.lap("interaction_network")
         labels = build_tracks(edge_index, scores, len(features), config.builder())
         clock.lap("track_building")
@@ -175,28 +196,47 @@ class Chain:
             features: As `track` takes them.
             edge_index: int64 [edges, 2] (sender, receiver), as `candidate_edges` gives them.
         """
-        pairs = pair_features(features, edge_index, self.config.scales)
-        return self._run("filter", {"pairs": pairs})["logits"][:, 0]
+        return self._filter(PairColumns.of(features, self.config.scales, threads=self.threads), edge_index)
 
     def _embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._run("embedding", {"features": embedding_features(features)})["embedding"]
 
     def _connect(self, embedding: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.int64]:
         config = self.config
-        pairs = radius_graph(embedding, config.radius, config.max_neighbours, features, max_edges=config.max_edges)
-        return pairs if config.window is None else pairs[config.window.keeps(features, pairs)]
+        return radius_graph(
+            embedding,
+            config.radius,
+            config.max_neighbours,
+            features,
+            max_edges=config.max_edges,
+            window=config.window,
+            threads=self.threads,
+        )
+
+    def _filter(self, columns: PairColumns, edge_index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits of the filter; a part of the edges at a time, so that never all of their features are in memory."""
+        logits = np.empty(len(edge_index), dtype=np.float32)
+        for start in range(0, len(edge_index), FILTER_ROWS):
+            part = slice(start, start + FILTER_ROWS)
+            pairs = columns.pair_features(edge_index[part])
+            logits[part] = self._run("filter", {"pairs": pairs})["logits"][:, 0]
+        return logits
 
     def _run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
         return self.executors[network].run(inputs)
 
-    def _score_edges(self, features: NDArray[np.float32], edge_index: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _score_edges(
+        self, features: NDArray[np.float32], columns: PairColumns, edge_index: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         """Logits of the edges; hits without edges are left out, as no edge depends on them."""
         if len(edge_index) == 0:
             return np.zeros(0, dtype=np.float32)
-        used, compact = np.unique(edge_index, return_inverse=True)
-        compact = compact.reshape(edge_index.shape).astype(np.int64)
-        config = self.config
-        nodes, edges = interaction_features(features[used], compact, kind=config.edge_inputs, scales=config.scales)
+        used, compact = _compacted(edge_index, len(features))
+        nodes = node_features(features[used])
+        if self.config.edge_inputs == "track":
+            edges = columns.track_features(edge_index)
+        else:
+            edges = edge_features(features, edge_index)
         executor = self.executors["interaction_network"]
         if not executor.maxima_limited:
             return self._score_graph(nodes, edges, compact)
@@ -222,6 +262,14 @@ class Chain:
             return np.zeros(0, dtype=np.float32)
         inputs = {"nodes": nodes, "edges": edges, "edge_index": edge_index}
         return self._run("interaction_network", inputs)["logits"][:, 0]
+
+
+def _compacted(edge_index: NDArray[np.int64], hits: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hits that have an edge, ascending, and the edges between their places in that list."""
+    joined = np.zeros(hits, dtype=np.bool_)
+    joined[edge_index.ravel()] = True
+    place = np.cumsum(joined) - 1
+    return np.flatnonzero(joined), place[edge_index]
 
 
 def _check_features(features: NDArray[np.float32]) -> None:
