@@ -55,7 +55,8 @@ def same(result: TrackingResult, wanted: TrackingResult) -> bool:
 @pytest.fixture
 def windowed(chain: Chain) -> Chain:
     """The chain with a window and other scales."""
-    changed = {"window": PairWindow(max_phi_slope=1.0, max_z0=10_000.0), "scales": ALL_LAYERS}
+    window = PairWindow(max_phi_slope=1.0, max_z0=10_000.0)
+    changed = {"window": window, "scales": ALL_LAYERS, "max_neighbours": None}
     return replace(chain, config=chain.config.model_copy(update=changed))
 
 
@@ -63,7 +64,7 @@ def windowed(chain: Chain) -> Chain:
 def test_the_filter_never_sees_more_than_a_part(
     windowed: Chain, make_hits: MakeHits, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    features = make_hits(400, seed=12)
+    features = make_hits(600, seed=12)
     wanted = windowed.track(features, keep_candidates=True)
     assert wanted.candidate_edges is not None and len(wanted.candidate_edges) > 200
     recording = Recording(windowed.executors["filter"])
