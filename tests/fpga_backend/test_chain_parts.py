@@ -64,7 +64,7 @@ def windowed(chain: Chain) -> Chain:
 def test_the_filter_never_sees_more_than_a_part(
     windowed: Chain, make_hits: MakeHits, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    features = make_hits(600, seed=12)
+    features = make_hits(1000, seed=12)
     wanted = windowed.track(features, keep_candidates=True)
     assert wanted.candidate_edges is not None and len(wanted.candidate_edges) > 200
     recording = Recording(windowed.executors["filter"])
