@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from ..core import HitfabricError, ToolError
+from ..core.errors import HitfabricWarning
 from ..pipeline.extras import extra_of
 
 USER_ERROR = 2
@@ -35,6 +36,7 @@ def run_guarded(call: Callable[[], int | None], *, debug: bool) -> int:
     """
     signal.signal(signal.SIGTERM, _terminate)
     warnings.showwarning = _show_warning
+    warnings.simplefilter("once", HitfabricWarning)  # the three networks of a chain say it once
     try:
         return call() or 0
     except HitfabricError as error:

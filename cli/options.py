@@ -40,7 +40,7 @@ ModelPath = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most this many events.")]
 DeviceName = Annotated[
-    str | None, typer.Option("--device", metavar="native|csim|golden", help="What computes. Default: native.")
+    str | None, typer.Option("--device", metavar="native|numpy|csim|golden", help="What computes. Default: native.")
 ]
 
 RECIPES = (

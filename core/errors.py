@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
+class HitfabricWarning(UserWarning):
+    """What the user should know about a result that is right: one line, with a remedy."""
+
+
 class HitfabricError(Exception):
     """An error the user can act on.
 
@@ -70,6 +74,10 @@ def _rebuild_deadlock(message: str, remedy: str, streams: tuple[str, ...], waits
 
 class ToolError(HitfabricError):
     """A compiler, server or other tool is missing or failed."""
+
+
+class MissingToolError(ToolError):
+    """A compiler, server or other tool is not installed."""
 
 
 class ServiceError(HitfabricError):

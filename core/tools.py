@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from .errors import ToolError
+from .errors import MissingToolError
 
 DEBIAN_PACKAGES = {"g++": "g++", "make": "make", "verilator": "verilator", "dot": "graphviz"}
 
@@ -21,11 +21,13 @@ def find_tool(name: str, *, purpose: str) -> Path:
         Its path.
 
     Raises:
-        ToolError: It is not installed; the message names the Debian package.
+        MissingToolError: It is not installed; the message names the Debian package.
 
     """
     found = shutil.which(name)
     if found is None:
         package = DEBIAN_PACKAGES.get(name, name)
-        raise ToolError(f"{name} is needed to {purpose} and was not found", remedy=f"run: apt-get install {package}")
+        raise MissingToolError(
+            f"{name} is needed to {purpose} and was not found", remedy=f"run: apt-get install {package}"
+        )
     return Path(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import ConfigError
+from ..core.errors import HitfabricWarning, MissingToolError
 from ..quantization import TypedGraph
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -18,7 +20,7 @@ class Executor(Protocol):
     """Computes a typed graph.
 
     Attributes:
-        name: golden, native or csim.
+        name: golden, native, numpy or csim; what computes, which need not be the name it was asked for by.
         graph: The graph computed.
         maxima_limited: Whether graphs beyond `graph.maxima` are refused, as in hardware of static size.
 
@@ -37,14 +39,18 @@ class Executor(Protocol):
         ...
 
 
-EXECUTORS = ("golden", "native", "csim")
+EXECUTORS = ("golden", "native", "numpy", "csim")
+
+NATIVE_OVER_NUMPY = 5
+"""Rough factor in speed, for the warning; docs/performance.md has the measurements."""
 
 
 def make_executor(name: str, graph: TypedGraph, **options: Any) -> Executor:  # noqa: ANN401 - options of the executor
     """Build an executor by name.
 
     Args:
-        name: One of golden, native, csim.
+        name: One of golden, native, numpy, csim. Where native finds no compiler, numpy takes its place and a
+            `HitfabricWarning` says so.
         graph: The network.
         **options: Options of that executor's constructor.
 
@@ -53,7 +59,7 @@ def make_executor(name: str, graph: TypedGraph, **options: Any) -> Executor:  # 
 
     Raises:
         ConfigError: Unknown name.
-        ToolError: Its compiler is missing or failed.
+        ToolError: Its compiler failed, or that of the C simulation is missing.
 
     """
     match name:
@@ -62,14 +68,33 @@ def make_executor(name: str, graph: TypedGraph, **options: Any) -> Executor:  # 
 
             return GoldenExecutor(graph, **options)
         case "native":
-            from .native import NativeExecutor
+            return _native(graph, options)
+        case "numpy":
+            from .numpy_executor import NumpyExecutor
 
-            return NativeExecutor(graph, **options)
+            return NumpyExecutor(graph, **options)
         case "csim":
             from .csim import CSimExecutor
 
             return CSimExecutor(graph, **options)
     raise ConfigError(f"unknown executor {name!r}", remedy=f"use one of {', '.join(EXECUTORS)}")
+
+
+def _native(graph: TypedGraph, options: Mapping[str, Any]) -> Executor:
+    from .native import NativeExecutor
+    from .numpy_executor import NumpyExecutor
+
+    try:
+        return NativeExecutor(graph, **options)
+    except MissingToolError as error:
+        warnings.warn(
+            HitfabricWarning(
+                f"no C++ compiler: the NumPy executor computes instead of native, the same numbers about "
+                f"{NATIVE_OVER_NUMPY} times slower; {error.remedy}"
+            ),
+            stacklevel=3,
+        )
+    return NumpyExecutor(graph, threads=options.get("threads"))
 
 
 def to_values(graph: TypedGraph, integers: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.float32]]:

@@ -33,7 +33,7 @@ KINDS = (
     "concat order",
     "add sign",
 )
-ALL_EXECUTORS = ("golden", "native", "csim")
+ALL_EXECUTORS = ("golden", "native", "numpy", "csim")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

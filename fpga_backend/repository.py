@@ -34,7 +34,7 @@ def write_repository(
     Args:
         directory: Repository to write, whole or not at all; an existing one is replaced.
         chain_directory: Chain to serve.
-        device: Executor of the workers (native, csim or golden).
+        device: Executor of the workers (native, numpy, csim or golden).
         instances: Worker processes per model.
         python: Python interpreter of the workers, with hitfabric installed.
         worker_timeout_ms: Longest time one batch may take before its worker is replaced.

@@ -69,7 +69,7 @@ def load_model(directory: Path, device: str) -> ServedModel:
 
     Args:
         directory: Chain directory or typed graph directory.
-        device: Executor (native, csim or golden).
+        device: Executor (native, numpy, csim or golden).
 
     Raises:
         GraphError: A file is missing or malformed.

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,7 @@ def execute(model: ServedModel, request: Frame) -> Frame:
 def main(arguments: list[str] | None = None) -> int:
     """Run the worker; returns its exit status."""
     options = _parse(arguments)
+    warnings.showwarning = _log_warning
     _end_with_parent()
     memory = Memory(options.memory)
     with socket.socket(fileno=options.socket) as channel:
@@ -101,6 +103,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _log_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """One line in the server's log, such as that there is no compiler and another executor computes."""
+    print(f"hitfabric worker: warning: {message}", file=sys.stderr, flush=True)
+
+
 def _answer(memory: Memory, channel: socket.socket, frame: Frame, offset: int) -> None:
     view = memory.view(at_least=align(offset + frame_bytes(frame.tensors, frame.message)))
     write_frame(view, offset, frame)
@@ -112,7 +119,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--memory", type=int, required=True, help="descriptor of the shared memory")
     parser.add_argument("--socket", type=int, required=True, help="descriptor of the socket to the backend")
     parser.add_argument("--model", type=Path, required=True, help="chain or typed graph directory")
-    parser.add_argument("--device", default="native", help="native, csim or golden")
+    parser.add_argument("--device", default="native", help="native, numpy, csim or golden")
     return parser.parse_args(arguments)
 
 

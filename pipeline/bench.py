@@ -93,7 +93,7 @@ class Bench:
             assert network.checkpoint is not None
             return BrevitasReference(load_checkpoint(network.checkpoint), graph)
         options: dict[str, Any] = {}
-        if kind == "native":
+        if kind in ("native", "numpy"):
             options["threads"] = self.config.threads
         if kind == "csim":
             if network.project is not None:
@@ -107,7 +107,7 @@ class Bench:
             return self.executor(network, kind)
         if kind == "golden":
             return golden_mutant(mutation)
-        if kind == "native":
+        if kind in ("native", "numpy"):
             return make_executor(kind, mutation.graph, threads=self.config.threads)
         project = self.config.networks[network].project
         bounded = self._bounded(self.config.networks[network], mutation.graph)

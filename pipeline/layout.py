@@ -9,7 +9,7 @@ from typing import Literal
 from ..core import DataError
 from ..models.zoo import zoo_path
 
-Device = Literal["native", "csim", "golden"]
+Device = Literal["native", "numpy", "csim", "golden"]
 """Executor behind an engine."""
 
 CHAIN = "chain"

@@ -14,8 +14,8 @@ from .parts import Parts
 from .run_key import vectors_digest
 from .workers import Workers
 
-Mutant = Literal["golden", "native", "csim"]
-SLOWEST_FIRST: tuple[str, ...] = ("csim", "native", "golden")
+Mutant = Literal["golden", "native", "numpy", "csim"]
+SLOWEST_FIRST: tuple[str, ...] = ("csim", "native", "numpy", "golden")
 
 
 @dataclass(kw_only=True)

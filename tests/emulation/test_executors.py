@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hitfabric.core import ConfigError, DataError, GraphError, ToolError
+from hitfabric.core import ConfigError, DataError, GraphError
 from hitfabric.emulation import compare_executors, extreme_vectors, make_executor
 from hitfabric.quantization import GraphBuilder, Maxima, TypedGraph
 from support.hand_graph import A8, hand_graph
@@ -98,10 +98,3 @@ def test_unknown_executor_and_node() -> None:
         make_executor("golden", hand_graph()).run_integers(
             random_inputs(hand_graph(), seed=0, sizes={"N": 1, "E": 1}), ["difference"]
         )
-
-
-def test_native_without_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolError, match=r"apt-get install g\+\+"):
-        make_executor("native", hand_graph())
