@@ -1,6 +1,12 @@
 """What every room needs: errors, strict configuration, atomic files, run directories, progress, tools."""
 
-from .compiler import cache_directory, compile_library, processor_fingerprint
+from .compiler import (
+    cache_directory,
+    compile_library,
+    compile_object,
+    compiler_version,
+    processor_fingerprint,
+)
 from .config import StrictModel, load_config
 from .errors import (
     ConfigError,
@@ -9,6 +15,8 @@ from .errors import (
     DeadlockError,
     GraphError,
     HitfabricError,
+    HitfabricWarning,
+    MissingToolError,
     ServiceError,
     ToolError,
 )
@@ -24,6 +32,8 @@ __all__ = [
     "DeadlockError",
     "GraphError",
     "HitfabricError",
+    "HitfabricWarning",
+    "MissingToolError",
     "RunDirectory",
     "ServiceError",
     "StrictModel",
@@ -32,6 +42,8 @@ __all__ = [
     "atomic_file",
     "cache_directory",
     "compile_library",
+    "compile_object",
+    "compiler_version",
     "find_tool",
     "load_config",
     "processor_fingerprint",

@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from .errors import ToolError
@@ -29,13 +30,24 @@ def processor_fingerprint() -> str:
     return hashlib.sha256((os.uname().machine + "".join(flags[:1])).encode()).hexdigest()[:12]
 
 
+@cache
+def compiler_version() -> str | None:
+    """First line of what the C++ compiler says of itself, such as its version; None where there is no compiler."""
+    try:
+        compiler = find_tool("g++", purpose="compile C++")
+    except ToolError:
+        return None
+    done = subprocess.run([str(compiler), "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.splitlines()[0] if done.stdout else str(compiler)
+
+
 def compile_library(
     sources: Sequence[Path], *, target: Path, flags: Sequence[str], purpose: str, timeout_seconds: float = 900.0
 ) -> Path:
-    """Compile C++ sources to a shared library, whole or not at all.
+    """Compile C++ sources (or link objects) to a shared library, whole or not at all.
 
     Args:
-        sources: C++ files.
+        sources: C++ files or objects.
         target: Library to write; its folder is created.
         flags: Further compiler flags.
         purpose: What the library is for, as a phrase for the error message.
@@ -48,9 +60,28 @@ def compile_library(
         ToolError: No compiler, or it failed; its full output is kept beside the target as `.log`.
 
     """
+    return _compile(["-shared", *flags], sources, target=target, purpose=purpose, timeout_seconds=timeout_seconds)
+
+
+def compile_object(
+    source: Path, *, target: Path, flags: Sequence[str], purpose: str, log: Path, timeout_seconds: float = 900.0
+) -> Path:
+    """Compile one C++ source to an object for a shared library; as `compile_library`, with the output kept in `log`."""
+    return _compile(["-c", *flags], [source], target=target, purpose=purpose, timeout_seconds=timeout_seconds, log=log)
+
+
+def _compile(
+    flags: Sequence[str],
+    sources: Sequence[Path],
+    *,
+    target: Path,
+    purpose: str,
+    timeout_seconds: float,
+    log: Path | None = None,
+) -> Path:
     compiler = find_tool("g++", purpose=purpose)
     with atomic_file(target) as temporary:
-        command = [str(compiler), "-std=c++17", "-shared", "-fPIC", *flags, "-o", str(temporary), *map(str, sources)]
+        command = [str(compiler), "-std=c++17", "-fPIC", *flags, "-o", str(temporary), *map(str, sources)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_seconds, check=False)
         except subprocess.TimeoutExpired as error:
@@ -58,7 +89,7 @@ def compile_library(
                 f"g++ took more than {timeout_seconds:.0f} s to {purpose}", remedy="build a smaller network"
             ) from error
         if done.returncode != 0:
-            log = target.with_suffix(".log")
+            log = log or target.with_suffix(".log")
             log.write_text(" ".join(command) + "\n" + done.stderr, encoding="utf-8")
             reason = next(
                 (line for line in done.stderr.splitlines() if "error" in line), f"exit code {done.returncode}"

@@ -48,18 +48,34 @@ def check_inputs(graph: TypedGraph, inputs: Mapping[str, NDArray[np.generic]]) -
         DataError: A tensor is missing, unknown or malformed; the message names it and the limit.
 
     """
-    expected = [node.name for node in graph.inputs]
-    if sorted(inputs) != sorted(expected):
-        raise DataError(f"network {graph.name} got inputs {sorted(inputs)}", remedy=f"give {expected}")
-    found: dict[str, int] = {}
+    sizes = check_shapes(graph, inputs)
     for node in graph.inputs:
-        _check_tensor(node, np.asarray(inputs[node.name]), found)
+        _check_values(node, np.asarray(inputs[node.name]))
+    return sizes
+
+
+def check_shapes(graph: TypedGraph, inputs: Mapping[str, NDArray[np.generic]]) -> Sizes:
+    """Check names, dtypes and shapes, as `check_inputs`, and leave the values to the executor.
+
+    Raises:
+        DataError: As `check_inputs`.
+
+    """
+    nodes = graph.inputs
+    if len(inputs) != len(nodes) or any(node.name not in inputs for node in nodes):
+        raise DataError(
+            f"network {graph.name} got inputs {sorted(inputs)}", remedy=f"give {[node.name for node in nodes]}"
+        )
+    found: dict[str, int] = {}
+    for node in nodes:
+        _check_tensor(node, inputs[node.name], found)
     return Sizes(rows=found.get("R", 0), nodes=found.get("N", 0), edges=found.get("E", 0))
 
 
 def _check_tensor(node: Input, array: NDArray[np.generic], found: dict[str, int]) -> None:
     name, tensor = node.name, node.tensor
     kind = "integers" if tensor.is_index else "float32"
+    array = np.asarray(array)
     if (tensor.is_index and array.dtype.kind not in "iu") or (not tensor.is_index and array.dtype != np.float32):
         raise DataError(f"input {name} has dtype {array.dtype}", remedy=f"give {kind}")
     if array.ndim != len(tensor.shape):
@@ -68,7 +84,11 @@ def _check_tensor(node: Input, array: NDArray[np.generic], found: dict[str, int]
         limit = found.setdefault(want, have) if isinstance(want, str) else want
         if have != limit:
             raise DataError(f"input {name} has shape {array.shape}, {want} is {limit}", remedy=f"give {tensor.shape}")
-    if tensor.is_index:
+
+
+def _check_values(node: Input, array: NDArray[np.generic]) -> None:
+    name = node.name
+    if node.tensor.is_index:
         if array.size and int(array.min()) < 0:
             raise DataError(f"input {name} holds a negative index", remedy="use node numbers from 0")
     elif not np.isfinite(array).all():

@@ -2,112 +2,159 @@
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
 import os
+import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import GraphError, atomic_file, cache_directory, compile_library, processor_fingerprint
+from ..core import GraphError
 from ..quantization import TypedGraph
 from .executor import Arrays, wanted_nodes
-from .inputs import Sizes, check_inputs
+from .inputs import check_inputs, check_shapes
+from .native_build import native_library
+from .native_library import NEGATIVE_INDEX, NOT_FINITE, OK, Arguments, NativeLibrary, address_of
 from .native_plan import plan
-from .native_source import native_source
 
-KERNELS = Path(__file__).parent / "cpp"
-FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", f"-I{KERNELS}")
+FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)
+SIZES = {"R": 0, "N": 1, "E": 2}
+"""Place of each symbolic dimension among the sizes of a call."""
 
 
 class NativeExecutor:
     """Bit-identical to the golden executor, for any number of rows, nodes and edges.
 
+    Calls may come from several threads at once; the interpreter is free for others while one computes. Arrays that are
+    contiguous, of float32 or int64, are read where they are.
+
     Args:
         graph: The network.
         threads: Threads of one call; by default the cores this process may use.
+        instructions: Instruction set (avx512vnni, avx2 or plain); None takes the best that the processor has.
+        extra_flags: Further flags of the compiler, such as those of a sanitizer.
+
+    Attributes:
+        instructions: The instruction set used.
 
     Raises:
-        ToolError: No C++ compiler, or it failed.
-        GraphError: A tensor needs more than 53 bits.
+        ToolError: The network is not in the cache of compiled networks, and there is no C++ compiler, or it failed; or
+            the processor has no such instruction set.
 
     """
 
     name = "native"
     maxima_limited = False
 
-    def __init__(self, graph: TypedGraph, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        graph: TypedGraph,
+        *,
+        threads: int | None = None,
+        instructions: str | None = None,
+        extra_flags: Sequence[str] = (),
+    ) -> None:
         self.graph = graph
         self.threads = threads or len(os.sched_getaffinity(0))
-        self._plan = plan(graph)
-        self._library = ctypes.CDLL(str(_compiled(native_source(graph, self._plan))))
-        self._library.hitfabric_run.restype = ctypes.c_int
+        planned = plan(graph)
+        self._maximal_edges = planned.maximal_edges
+        self.library = NativeLibrary(native_library(planned, extra_flags=extra_flags), instructions)
+        self.instructions = self.library.chosen
+        self._expected = [
+            (node.name, SIZES[str(node.tensor.shape[0])], node.tensor.width, INT64 if node.tensor.is_index else FLOAT32)
+            for node in graph.inputs
+        ]
+        self._outputs = [(node.name, *_shape(node.tensor.shape)) for node in graph.outputs]
+        self._visible = [(node.name, *_shape(node.tensor.shape)) for node in graph.visible]
+        self._of_thread = threading.local()
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
         """Outputs as float32 by output name; inputs as `check_inputs` describes."""
-        sizes = self._check(inputs)
-        outputs = {node.name: np.empty(self._shape(node.name, sizes), dtype=np.float32) for node in self.graph.outputs}
-        self._call(inputs, sizes, outputs=[outputs[node.name] for node in self.graph.outputs])
+        given, sizes = self._take(inputs)
+        arguments = self._arguments("values")
+        outputs: dict[str, NDArray[np.float32]] = {}
+        for k, (name, place, width) in enumerate(self._outputs):
+            output = np.empty((sizes[place], width), FLOAT32)
+            arguments.outputs[k] = address_of(output)
+            outputs[name] = output
+        self._call(arguments, given, sizes)
         return outputs
 
     def run_integers(self, inputs: Arrays, nodes: Sequence[str] | None = None) -> dict[str, NDArray[np.int64]]:
         """Integers of the visible nodes asked for, each on its node's grid."""
-        sizes = self._check(inputs)
-        taps = {name: np.empty(self._shape(name, sizes), dtype=np.int64) for name in wanted_nodes(self.graph, nodes)}
-        self._call(inputs, sizes, taps=[taps.get(node.name) for node in self.graph.visible])
+        given, sizes = self._take(inputs)
+        arguments = self._arguments("integers")
+        wanted = set(wanted_nodes(self.graph, nodes))
+        taps: dict[str, NDArray[np.int64]] = {}
+        for k, (name, place, width) in enumerate(self._visible):
+            arguments.taps[k] = None
+            if name in wanted:
+                taps[name] = np.empty((sizes[place], width), INT64)
+                arguments.taps[k] = address_of(taps[name])
+        self._call(arguments, given, sizes)
         return taps
 
-    def _check(self, inputs: Arrays) -> Sizes:
-        sizes = check_inputs(self.graph, inputs)
-        if not self._plan.dynamic and sizes.edges > self.graph.maxima.edges:
+    def _take(self, inputs: Arrays) -> tuple[Arrays, list[int]]:
+        """The inputs as the library reads them, and their sizes; the values are checked while they are read."""
+        sizes = [-1, -1, -1]
+        if not self._as_expected(inputs, sizes):
+            check_shapes(self.graph, inputs)
+            inputs = {name: _converted(inputs[name], dtype) for name, _, _, dtype in self._expected}
+            self._as_expected(inputs, sizes)
+        if sizes[2] > self._maximal_edges:
             raise GraphError(
-                f"graph of {sizes.edges} edges exceeds the {self.graph.maxima.edges} that network {self.graph.name} is"
+                f"graph of {sizes[2]} edges exceeds the {self._maximal_edges} that network {self.graph.name} is"
                 " proven for",
                 remedy="raise the maxima, or requantize after each aggregate",
             )
-        return sizes
+        return inputs, sizes
 
-    def _shape(self, name: str, sizes: Sizes) -> tuple[int, ...]:
-        return tuple(sizes.of(dimension) for dimension in self.graph[name].tensor.shape)
+    def _as_expected(self, inputs: Arrays, sizes: list[int]) -> bool:
+        """Whether the arrays can be read where they are; sets the sizes. A call of one row spends its time here."""
+        if len(inputs) != len(self._expected):
+            return False
+        for name, place, width, dtype in self._expected:
+            array = inputs.get(name)
+            if not isinstance(array, np.ndarray) or array.dtype is not dtype or array.ndim != 2:
+                return False
+            rows, columns = array.shape
+            if columns != width or not array.flags.c_contiguous or sizes[place] not in (-1, rows):
+                return False
+            sizes[place] = rows
+        return True
 
-    def _call(
-        self,
-        inputs: Arrays,
-        sizes: Sizes,
-        *,
-        outputs: Sequence[NDArray[np.float32] | None] = (),
-        taps: Sequence[NDArray[np.int64] | None] = (),
-    ) -> None:
-        given = [
-            np.ascontiguousarray(inputs[node.name], dtype=np.int64 if node.tensor.is_index else np.float32)
-            for node in self.graph.inputs
-        ]
-        lengths = (ctypes.c_int64 * 3)(sizes.rows, sizes.nodes, sizes.edges)
-        status = self._library.hitfabric_run(
-            lengths,
-            _pointers(given),
-            _pointers(outputs or [None] * len(self.graph.outputs)),
-            _pointers(taps or [None] * len(self.graph.visible)),
-            ctypes.c_int(self.threads),
+    def _call(self, arguments: Arguments, given: Arrays, sizes: Sequence[int]) -> None:
+        for k, (name, _, _, _) in enumerate(self._expected):
+            arguments.inputs[k] = address_of(given[name])
+        status = self.library.run(arguments, sizes)
+        if status == OK:
+            return
+        if status in (NOT_FINITE, NEGATIVE_INDEX):
+            check_inputs(self.graph, given)
+        rows, nodes, edges = (max(size, 0) for size in sizes)
+        raise GraphError(
+            f"{self.library.message(status)}, for {rows} rows, {nodes} nodes and {edges} edges of network"
+            f" {self.graph.name}",
+            remedy="give smaller batches",
         )
-        if status != 0:
-            raise GraphError(f"out of memory for {sizes}", remedy="give smaller batches")
+
+    def _arguments(self, kind: str) -> Arguments:
+        """Of this thread, made once: making them takes longer than computing a row."""
+        found = self._of_thread.__dict__.get(kind)
+        if found is None:
+            lengths = [len(self._expected), len(self._outputs), len(self._visible)]
+            found = self.library.arguments(*lengths, threads=self.threads)
+            self._of_thread.__dict__[kind] = found
+        return found
 
 
-def _pointers(arrays: Sequence[NDArray[np.generic] | None]) -> ctypes.Array[ctypes.c_void_p]:
-    return (ctypes.c_void_p * len(arrays))(*[None if array is None else array.ctypes.data for array in arrays])
+def _shape(shape: Sequence[object]) -> tuple[int, int]:
+    rows, width = shape
+    assert isinstance(width, int)
+    return SIZES[str(rows)], width
 
 
-def _compiled(source: str) -> Path:
-    kernels = (KERNELS / "native_kernels.h").read_text(encoding="utf-8")
-    key = hashlib.sha256("\n".join([source, kernels, *FLAGS[:-1], processor_fingerprint()]).encode()).hexdigest()[:24]
-    folder = cache_directory() / "native"
-    library = folder / f"{key}.so"
-    if not library.exists():
-        code = folder / f"{key}.cpp"
-        with atomic_file(code) as temporary:
-            temporary.write_text(source, encoding="utf-8")
-        compile_library([code], target=library, flags=FLAGS, purpose="compile the native executor")
-    return library
+def _converted(array: NDArray[np.generic], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+    if array.dtype == np.uint64:  # any index beyond the nodes is padding
+        array = np.minimum(array, np.iinfo(np.int64).max)
+    return np.ascontiguousarray(array, dtype=dtype)

@@ -1,237 +1,304 @@
-"""C++ of the native executor, generated from a typed graph."""
+"""C++ of the native executor, generated from a plan: one file of passes, and one that describes the network."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from ..quantization import (
-    Add,
-    Concat,
-    Dense,
-    EdgeAggregate,
-    EdgeGather,
-    FixedPoint,
-    Input,
-    Node,
-    Output,
-    Requantize,
-    TypedGraph,
-)
-from .native_plan import Plan, Segment, dense_shifts, is_feature, value_type
+import numpy as np
 
-SIZES = {"R": "call.rows", "N": "call.nodes", "E": "call.edges"}
+from ..quantization import FixedPoint
+from .native_arena import Arena
+from .native_lowering import Aggregate, Gather, Linear, Operation, Quantize, Store, Stored
+from .native_pack import EVERY, Packed, pack
+from .native_plan import Plan, Segment
+from .native_tiles import Kind, Part, Tile
+
+DIMENSIONS = {"R": "kRowsOfCall", "N": "kNodesOfCall", "E": "kEdgesOfCall"}
+FLOAT_BITS = 24
+SLACK = 16
+"""Zeros behind each array, since whole vectors are read."""
 
 
-def native_source(graph: TypedGraph, plan: Plan) -> str:
-    """Generate the translation unit of a graph.
+def network_source(plan: Plan) -> str:
+    """The passes of a network, to be compiled once per instruction set."""
+    writer = _Writer(plan)
+    blocks = [writer.segment(number, segment) for number, segment in enumerate(plan.segments)]
+    phases = [
+        f"    {{{DIMENSIONS[segment.dimension]}, {operations_of(segment)}, block_{number}}},"
+        for number, segment in enumerate(plan.segments)
+    ]
+    text = [HEADER, *writer.constants, *blocks, "constexpr Phase kPhases[] = {", *phases, "};", ""]
+    return "\n".join([*text, FOOTER.replace("@WORK@", str(writer.work_dwords))])
 
-    Args:
-        graph: The network.
-        plan: Its plan.
 
-    Returns:
-        C++17 source exporting `hitfabric_run`; see `FOOTER` for its contract.
+def network_info(plan: Plan, instructions: Sequence[str]) -> str:
+    """Tables, indices, names and limits of a network, for the entry."""
+    tables = [
+        f"{{{DIMENSIONS[kept.tile.dimension]}, {'true' if kept.tiles else 'false'}, {kept.dwords}, {kept.tile.zero}}}"
+        for kept in plan.stored
+    ]
+    inputs = plan.graph.inputs
+    indices = [number for number, node in enumerate(inputs) if node.tensor.is_index]
+    aggregated = {
+        operation.ends
+        for segment in plan.segments
+        for operation in segment.operations
+        if isinstance(operation, Aggregate)
+    }
+    flags = [[str(2 * k + column in aggregated).lower() for column in (0, 1)] for k in range(len(indices))]
+    columns = [f"{{{number}, {{{', '.join(pair)}}}}}" for number, pair in zip(indices, flags, strict=True)]
+    programs = [f"kProgram{name.capitalize()}" for name in instructions]
+    return "\n".join(
+        [
+            "#pragma once\n\n#include <array>\n",
+            *(f"#define HITFABRIC_WITH_{name.upper()}" for name in instructions),
+            "\nnamespace hitfabric {\n",
+            *(f"extern const Program {name};" for name in programs),
+            "namespace {",
+            f"constexpr std::int64_t kMaximalEdges = {plan.maximal_edges};",
+            _list("Table", "kTables", tables),
+            _list("EdgeIndex", "kEdgeIndices", columns),
+            *(
+                _list("const char*", name, [f'"{node.name} {node.tensor.shape[0]} {node.tensor.width}"' for node in of])
+                for name, of in (
+                    ("kInputs", inputs),
+                    ("kOutputs", plan.graph.outputs),
+                    ("kTaps", plan.graph.visible),
+                )
+            ),
+            "}  // namespace\n}  // namespace hitfabric\n",
+        ]
+    )
 
-    """
-    writer = _Writer(graph, plan)
-    parts = [HEADER]
-    parts.extend(writer.constants())
-    parts.append(writer.call_structure())
-    parts.extend(writer.segment(number, segment) for number, segment in enumerate(plan.segments))
-    parts.append("}  // namespace\n")
-    parts.append(writer.entry())
-    return "\n".join(parts)
+
+def operations_of(segment: Segment) -> int:
+    """Multiplications per row, with a little for every row that is moved."""
+    linear = (operation for operation in segment.operations if isinstance(operation, Linear))
+    return 20 + sum(int(np.count_nonzero(term.weight)) for operation in linear for term in operation.terms)
+
+
+def _list(kind: str, name: str, items: Sequence[str]) -> str:
+    body = f"{{{{{', '.join(items)}}}}}" if items else "{}"
+    return f"constexpr std::array<{kind}, {len(items)}> {name} = {body};"
 
 
 class _Writer:
-    def __init__(self, graph: TypedGraph, plan: Plan) -> None:
-        self.graph = graph
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.types = {node.name: value_type(graph, node) for node in graph.nodes if not node.tensor.is_index}
-        self.inputs = {node.name: number for number, node in enumerate(graph.inputs)}
-        self.outputs = {node.name: number for number, node in enumerate(graph.outputs)}
-        self.taps = {node.name: number for number, node in enumerate(graph.visible)}
-
-    def constants(self) -> Iterable[str]:
-        for node in self.graph.nodes:
-            if isinstance(node, Dense):
-                kind = self.types[node.name]
-                shift, bias_shift = dense_shifts(self.graph, node)
-                bias = node.bias if node.bias is not None else [0] * node.tensor.width
-                yield _array(kind, f"{node.name}_weight", (int(w) << shift for w in node.weight.ravel()))
-                yield _array(kind, f"{node.name}_bias", (int(b) << bias_shift for b in bias))
-
-    def call_structure(self) -> str:
-        members = [f"  std::vector<{self.types[name]}> t_{name};" for name in sorted(self.plan.stored)]
-        return "\n".join(
-            [
-                "struct Call {",
-                "  std::int64_t rows, nodes, edges;",
-                "  const void* const* inputs;",
-                "  float* const* outputs;",
-                "  std::int64_t* const* taps;",
-                *members,
-                "};\n",
-            ]
-        )
+        self.constants: list[str] = []
+        self.work_dwords = 64
+        self._tables = {(kept.tile.name, kept.tiles): number for number, kept in enumerate(plan.stored)}
+        self._kept = {(kept.tile.name, kept.tiles): kept for kept in plan.stored}
+        self._arena = Arena((), frozenset())
+        self._count = 0
 
     def segment(self, number: int, segment: Segment) -> str:
-        if segment.is_aggregate:
-            return self._aggregate(number, segment.nodes[0])
-        lines = [f"void segment_{number}(Call& call, std::int64_t start, int count) {{"]
-        own = {node.name for node in segment.nodes}
-        loaded: set[str] = set()
-        for node in segment.nodes:
-            for source in node.inputs:
-                outside = source not in own and source not in loaded and not self.graph[source].tensor.is_index
-                if outside and not isinstance(node, EdgeGather):
-                    loaded.add(source)
-                    lines += self._load(source)
-            lines += self._operation(node)
-            lines += self._stores(node)
+        in_tables = frozenset(kept.tile.name for kept in self.plan.stored if kept.tiles)
+        self._arena = Arena(segment.operations, in_tables)
+        self.work_dwords = max(self.work_dwords, self._arena.dwords)
+        lines = [f"void block_{number}(Call& call, std::int32_t* work, std::int64_t start, int count) {{"]
+        for operation in segment.operations:
+            lines += [f"  {line}" for line in self._operation(operation)]
         return "\n".join([*lines, "}\n"])
 
-    def entry(self) -> str:
-        tensors = [self.graph[name] for name in sorted(self.plan.stored)]
-        prepare = [
-            f"    call.t_{node.name}.resize({SIZES[str(node.tensor.shape[0])]} * {node.tensor.width});"
-            for node in tensors
+    def _operation(self, operation: Operation) -> list[str]:
+        match operation:
+            case Quantize():
+                return [self._quantize(operation), *self._rows(operation.tile)]
+            case Gather():
+                tile = operation.source
+                kind = "std::int64_t" if tile.kind is Kind.WIDE else "std::int32_t"
+                dwords = tile.width if tile.kind is Kind.WIDE else tile.row_dwords
+                table = _as(kind, self._table(tile))
+                target = _as(kind, self._place(operation.tile))
+                return [
+                    f"gather<{kind}>({table}, {dwords}, call.ends[{operation.ends}] + start, count, {target});",
+                    *self._rows(operation.tile),
+                ]
+            case Aggregate():
+                return [self._aggregate(operation), *self._rows(operation.tile)]
+            case Linear():
+                lines = self._linear(operation) if operation.in_32_bits else self._wide(operation)
+                return [*lines, *self._rows(operation.tile)]
+            case Store():
+                return list(self._store(operation))
+
+    def _place(self, tile: Tile) -> str:
+        """Where a tile is, in the block."""
+        number = self._tables.get((tile.name, True))
+        if number is not None:
+            return f"call.tables[{number}] + start * {tile.tile_dwords}"
+        return f"work + {self._arena.at[tile.name]}"
+
+    def _table(self, tile: Tile) -> str:
+        return f"call.tables[{self._tables[tile.name, False]}]"
+
+    def _rows(self, tile: Tile) -> Iterable[str]:
+        """Keeps a tile as rows too, where something reads it so."""
+        if (tile.name, False) in self._tables:
+            kind = "std::int64_t" if tile.kind is Kind.WIDE else "std::int32_t"
+            width = tile.width if tile.kind is Kind.WIDE else tile.row_dwords
+            target = _as(kind, f"{self._table(tile)} + start * {tile.row_dwords}")
+            yield f"to_rows<{kind}>({_as(kind, self._place(tile))}, {width}, count, {target}, {width});"
+
+    def _quantize(self, operation: Quantize) -> str:
+        form, tile = operation.node.tensor.format, operation.tile
+        exact_in_float = form.width <= FLOAT_BITS and form.fraction >= 0
+        half_even = str(form.rounding == "RND_CONV").lower()
+        types = f"{half_even}, {tile.kind.c_type}, {'float' if exact_in_float else 'double'}, {tile.width}"
+        limits = f"{_scale(form.fraction)}, {form.low}, {form.high}, {tile.offset}"
+        return f"quantize<{types}>(call, {operation.input}, start, count, {limits}, {self._place(tile)});"
+
+    def _aggregate(self, operation: Aggregate) -> str:
+        source, tile = operation.source, operation.tile
+        chunk = (2**31 - 1) // source.kind.most_stored if source.kind.bytes < 4 else 2**31 - 1
+        maximum = str(operation.maximum).lower()
+        types = f"{maximum}, {source.kind.c_type}, {tile.kind.c_type}, {source.width}, {chunk}"
+        edges = f"call.edges_of_nodes[{operation.ends}]"
+        target = _as(tile.kind.c_type, self._place(tile))
+        return f"aggregate<{types}>({self._table(source)}, {edges}, start, count, {source.offset}, {target});"
+
+    def _linear(self, linear: Linear) -> list[str]:
+        packed, number = pack(linear), self._next()
+        self._constants(number, packed)
+        tiles = list(dict.fromkeys(stage.tile for stage in packed.stages))
+        sources = {tile: f"x{k}" for k, tile in enumerate(tiles)}
+        outputs = len(packed.bias) // 4
+        each = linear.tile.kind.bytes
+        lines = ["{", *(f"  const std::int32_t* {name} = {self._place(tile)};" for tile, name in sources.items())]
+        lines += [
+            f"  const Row<{stage.kernel}, {stage.groups}> {sources[stage.tile]}_row({sources[stage.tile]}, count);"
+            for stage in {stage.tile: stage for stage in packed.stages if stage.visit == EVERY}.values()
         ]
-        passes: list[str] = []
-        for number, segment in enumerate(self.plan.segments):
-            if segment.is_aggregate:
-                passes.append(f"    segment_{number}(call);")
+        lines += [
+            f"  std::int32_t* to = {self._place(linear.tile)};",
+            f"  Stream stream{{weights_{number}, groups_{number}}};",
+            f"  for (int four = 0; four < {outputs}; ++four) {{",
+            f"    const std::int32_t* bias = bias_{number} + 4 * four;",
+            f"    std::int32_t* at = to + four * {each} * kRows;",
+            "    stream = for_rows(count, stream, [&](auto together, int lane, Stream& s) HITFABRIC_ALWAYS {",
+            "      Sums<decltype(together)::value> sums;",
+        ]
+        lines += [f"      {line}" for line in _sums(packed, sources)]
+        return [*lines, f"      {_finish(linear)}.write(in_lanes(sums), at + lane);", "    });", "  }", "}"]
+
+    def _constants(self, number: int, packed: Packed) -> None:
+        self.constants += [
+            "#if defined(HITFABRIC_WIDENED)",
+            _array("std::int32_t", f"weights_{number}", packed.widened),
+            "#else",
+            _array("std::int32_t", f"weights_{number}", packed.weights),
+            "#endif",
+            _array("std::int32_t", f"bias_{number}", packed.bias),
+            _array("std::uint16_t", f"groups_{number}", packed.groups),
+        ]
+
+    def _wide(self, linear: Linear) -> list[str]:
+        number, width = self._next(), linear.tile.width
+        bias = ", ".join(_int64(value) for value in linear.bias)
+        self.constants.append(f"constexpr std::int64_t bias_{number}[] = {{{bias}}};")
+        lines = ["{", f"  std::int64_t sums[{width} * kRows];", f"  wide_start(bias_{number}, {width}, sums);"]
+        for k, term in enumerate(linear.terms):
+            rows, features = np.nonzero(term.weight)
+            if len(rows) == 0:
                 continue
-            passes += [
-                "    {",
-                f"      const std::int64_t size = {SIZES[segment.dimension]};",
-                "      const std::int64_t blocks = (size + kLanes - 1) / kLanes;",
-                "#pragma omp parallel for schedule(static) num_threads(threads) if (blocks > 64)",
-                "      for (std::int64_t block = 0; block < blocks; ++block) {",
-                "        const std::int64_t start = block * kLanes;",
-                "        const auto count = static_cast<int>(size - start < kLanes ? size - start : kLanes);",
-                f"        segment_{number}(call, start, count);",
-                "      }",
-                "    }",
-            ]
-        return FOOTER.replace("@PREPARE@", "\n".join(prepare)).replace("@PASSES@", "\n".join(passes))
+            terms = ", ".join(
+                f"{{{o}, {f}, {_int64(int(term.weight[o, f]) << term.shift)}}}"
+                for o, f in zip(rows, features, strict=True)
+            )
+            self.constants.append(f"constexpr WideTerm terms_{number}_{k}[] = {{{terms}}};")
+            arguments = f"{self._place(term.tile)}, {term.tile.offset}, terms_{number}_{k}, {len(rows)}, sums"
+            lines.append(f"  wide_terms<{term.tile.kind.c_type}>({arguments});")
+        rounding, low, high = _rounding(linear.form), -(2**62), 2**62
+        if linear.form is not None:
+            low, high = linear.form.low, linear.form.high
+        limits = f"{linear.shift}, {_int64(low)}, {_int64(high)}, {linear.tile.offset}"
+        types = f"{rounding}, {linear.tile.kind.c_type}"
+        lines.append(f"  wide_finish<{types}>(sums, {width}, {limits}, {self._place(linear.tile)});")
+        return [*lines, "}"]
 
-    def _declare(self, name: str) -> str:
-        return f"  {self.types[name]} t_{name}[{self.graph[name].tensor.width}][kLanes];"
+    def _store(self, store: Store) -> Iterable[str]:
+        target = f"call.{'taps' if store.integers else 'outputs'}[{store.number}]"
+        yield f"if ({target}) {{"
+        for part in store.parts:
+            rows = f"{target} + start * {store.width} + {part.at}, {store.width}"
+            yield f"  {self._store_part(store, part, rows)}"
+        yield "}"
 
-    def _load(self, name: str) -> list[str]:
-        width = self.graph[name].tensor.width
-        return [self._declare(name), f"  load_rows(call.t_{name}.data() + start * {width}, count, t_{name});"]
+    def _store_part(self, store: Store, part: Part, rows: str) -> str:
+        tile = part.tile
+        if store.integers:
+            sizes = f"{tile.width}, {tile.offset}, {part.shift}, count"
+            return f"store_integers<{tile.kind.c_type}>({self._place(tile)}, {sizes}, {rows});"
+        scale = _scale(part.shift - store.fraction)
+        types = f"{tile.kind.c_type}, {tile.width}"
+        return f"store_floats<{types}>({self._place(tile)}, {tile.offset}, {scale}, count, {rows});"
 
-    def _operation(self, node: Node) -> list[str]:
-        if isinstance(node, Output):
-            return []
-        kind, name = self.types[node.name], node.name
-        lines = [self._declare(name)]
-        match node:
-            case Input() if is_feature(node):
-                form = node.tensor.format
-                rows = f"static_cast<const float*>(call.inputs[{self.inputs[name]}]) + start * {node.tensor.width}"
-                limits = f"{_number(kind, form.low)}, {_number(kind, form.high)}"
-                lines.append(
-                    f"  load_features<{_rounding(form)}>({rows}, count, {2.0**form.fraction!r}, {limits}, t_{name});"
-                )
-            case Dense():
-                lines.append(f"  dense<{kind}>(t_{node.inputs[0]}, {name}_weight, {name}_bias, t_{name});")
-            case Requantize():
-                source, form = node.inputs[0], node.tensor.format
-                scale = 2.0 ** (form.fraction - self.graph[source].tensor.format.fraction)
-                limits = f"{_number(kind, form.low)}, {_number(kind, form.high)}"
-                typed = f"{self.types[source]}({scale!r})"
-                lines.append(f"  requantize<{_rounding(form)}>(t_{source}, {typed}, {limits}, t_{name});")
-            case Concat():
-                at = 0
-                for source in node.inputs:
-                    lines.append(f"  place(t_{source}, {kind}({self._finer(node, source)}), {at}, t_{name});")
-                    at += self.graph[source].tensor.width
-            case Add():
-                left, right = node.inputs
-                scales = [f"{kind}({self._finer(node, source)})" for source in node.inputs]
-                lines.append(f"  add(t_{left}, {scales[0]}, t_{right}, {scales[1]}, t_{name});")
-            case EdgeGather():
-                source, index = node.inputs
-                table = f"call.t_{source}.data(), call.nodes, {self._index(index)} + 2 * start"
-                lines.append(f"  gather<{self.graph[source].tensor.width}>({table}, count, t_{name});")
-        return lines
-
-    def _stores(self, node: Node) -> list[str]:
-        source = node.inputs[0] if isinstance(node, Output) else node.name
-        width, lines = node.tensor.width, []
-        if node.name in self.plan.stored:
-            lines.append(f"  store_rows(t_{source}, count, call.t_{node.name}.data() + start * {width});")
-        if node.name in self.outputs:
-            target = f"call.outputs[{self.outputs[node.name]}]"
-            scale = f"{2.0**-node.tensor.format.fraction!r}"
-            lines.append(f"  if ({target}) store_floats(t_{source}, count, {scale}, {target} + start * {width});")
-        if node.name in self.taps:
-            target = f"call.taps[{self.taps[node.name]}]"
-            lines.append(f"  if ({target}) store_integers(t_{source}, count, {target} + start * {width});")
-        return lines
-
-    def _aggregate(self, number: int, node: Node) -> str:
-        assert isinstance(node, EdgeAggregate)
-        source, index = node.inputs
-        kernel = f"aggregate<{'true' if node.mode == 'max' else 'false'}, {node.tensor.width}>"
-        sizes = "call.edges, call.nodes"
-        arguments = f"call.t_{source}.data(), {self._index(index)}, {node.column}, {sizes}, call.t_{node.name}.data()"
-        return f"void segment_{number}(Call& call) {{\n  {kernel}({arguments});\n}}\n"
-
-    def _index(self, name: str) -> str:
-        return f"static_cast<const std::int64_t*>(call.inputs[{self.inputs[name]}])"
-
-    def _finer(self, node: Node, source: str) -> str:
-        return repr(2.0 ** (node.tensor.format.fraction - self.graph[source].tensor.format.fraction))
+    def _next(self) -> int:
+        self._count += 1
+        return self._count
 
 
-def _rounding(form: FixedPoint) -> str:
-    return "Rounding::kFloor" if form.rounding == "TRN" else "Rounding::kHalfEven"
+def _sums(packed: Packed, sources: dict[Tile, str]) -> Iterable[str]:
+    late = any(stage.shift for stage in packed.stages)
+    yield "sums.clear();" if late else "sums.start(bias);"
+    for k, stage in enumerate(packed.stages):
+        x = sources[stage.tile]
+        row = f"{x}_row, " if stage.visit == EVERY else ""
+        yield f"{stage.visit}<{stage.kernel}>(sums, {x} + lane, {row}s);"
+        following = packed.stages[k + 1].shift if k + 1 < len(packed.stages) else 0
+        if stage.shift > following:
+            yield f"sums.shift({stage.shift - following});"
+    if late:
+        yield "sums.add_bias(bias);"
 
 
-def _number(kind: str, value: int) -> str:
-    return f"{kind}({value})"
+def _finish(linear: Linear) -> str:
+    form, kind = linear.form, linear.tile.kind
+    if form is None:
+        return "AsInts{}"
+    arguments = f"{{{linear.shift}, {form.low}, {form.high}}}"
+    if kind is Kind.BYTE:
+        return f"ToBytes<{_rounding(form)}, {str(linear.tile.offset != 0).lower()}>{arguments}"
+    return f"To{'Shorts' if kind is Kind.SHORT else 'Ints'}<{_rounding(form)}>{arguments}"
+
+
+def _rounding(form: FixedPoint | None) -> str:
+    return "Rounding::kHalfEven" if form is not None and form.rounding == "RND_CONV" else "Rounding::kFloor"
+
+
+def _scale(exponent: int) -> str:
+    return repr(2.0**exponent)
+
+
+def _as(kind: str, place: str) -> str:
+    return place if kind == "std::int32_t" else f"reinterpret_cast<{kind}*>({place})"
+
+
+def _int64(value: int) -> str:
+    value = (value + (1 << 63)) % (1 << 64) - (1 << 63)
+    return f"static_cast<std::int64_t>({value % (1 << 64)}u)"
 
 
 def _array(kind: str, name: str, values: Iterable[int]) -> str:
-    body = ", ".join(str(value) for value in values)
-    return f"alignas(64) constexpr {kind} {name}[] = {{{body}}};\n"
+    body = ", ".join([*(str(int(value)) for value in values), *["0"] * SLACK])
+    return f"alignas(64) constexpr {kind} {name}[] = {{{body}}};"
 
 
 HEADER = """\
-#include <exception>
-#include <vector>
+#include "network.h"
 
-#include "native_kernels.h"
-
+namespace hitfabric {
 namespace {
-
-using namespace hitfabric;
 """
 
 FOOTER = """\
-// Computes the graph. sizes: rows, nodes, edges. inputs: float32 row-major features or int64 edge_index [E, 2], in the
-// order of the graph's inputs. outputs, taps: float32 and int64 arrays in the order of outputs and visible nodes;
-// a null entry is not written. Returns 0, or 1 when memory runs out.
-extern "C" int hitfabric_run(const std::int64_t* sizes, const void* const* inputs, float* const* outputs,
-                             std::int64_t* const* taps, int threads) {
-  try {
-    Call call{};
-    call.rows = sizes[0];
-    call.nodes = sizes[1];
-    call.edges = sizes[2];
-    call.inputs = inputs;
-    call.outputs = outputs;
-    call.taps = taps;
-    (void)threads;
-@PREPARE@
-@PASSES@
-  } catch (const std::exception&) {
-    return 1;
-  }
-  return 0;
-}
+}  // namespace
+
+extern const Program HITFABRIC_PROGRAM;
+const Program HITFABRIC_PROGRAM = {kPhases, static_cast<int>(sizeof(kPhases) / sizeof(kPhases[0])), @WORK@};
+
+}  // namespace hitfabric
 """
+
+__all__ = ["Stored", "network_info", "network_source", "operations_of"]

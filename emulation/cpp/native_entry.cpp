@@ -1,0 +1,350 @@
+// Entry of a compiled network: checks, memory, threads, and the choice of the instruction set. Compiled for the oldest
+// processor; `network_info.h` is generated.
+#include <algorithm>
+#include <climits>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "call.h"
+#include "network_info.h"
+
+namespace hitfabric {
+namespace {
+
+constexpr int kRows = 64;
+constexpr std::int64_t kOperationsOfThread = 2'000'000;  // below, starting a thread costs more than it saves
+constexpr int kBlocksTaken = 4;
+constexpr std::int64_t kIndexBlock = 16384;
+
+struct Free {
+  void operator()(void* memory) const { std::free(memory); }
+};
+using Memory = std::unique_ptr<std::int32_t, Free>;
+
+Memory allocate(std::int64_t dwords) {
+  constexpr std::int64_t kAlignment = 64;
+  const auto bytes = (dwords * 4 + kAlignment - 1) / kAlignment * kAlignment + kAlignment;
+  void* memory = std::aligned_alloc(kAlignment, static_cast<std::size_t>(bytes));
+  if (memory == nullptr) throw std::bad_alloc();
+  return Memory(static_cast<std::int32_t*>(memory));
+}
+
+// Threads of a call meet here between phases.
+class Barrier {
+ public:
+  explicit Barrier(int threads) : threads_(threads), waiting_(threads) {}
+
+  void wait() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    const int round = round_;
+    if (--waiting_ == 0) {
+      waiting_ = threads_;
+      ++round_;
+      all_here_.notify_all();
+      return;
+    }
+    all_here_.wait(lock, [&] { return round_ != round; });
+  }
+
+  // So many fewer will come than were expected.
+  void leave(int threads) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    threads_ -= threads;
+    waiting_ -= threads;
+    if (waiting_ == 0) {
+      waiting_ = threads_;
+      ++round_;
+      all_here_.notify_all();
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable all_here_;
+  int threads_, waiting_, round_ = 0;
+};
+
+// Memory of a call that all its threads share.
+struct Shared {
+  std::vector<Memory> memory;
+  std::vector<std::int32_t*> tables;
+  std::vector<std::int32_t*> ends;
+  std::vector<std::vector<std::int64_t>> first;
+  std::vector<std::int32_t*> order;
+  std::vector<EdgesOfNodes> edges_of_nodes;
+
+  std::int32_t* keep(std::int64_t dwords) {
+    memory.push_back(allocate(dwords));
+    return memory.back().get();
+  }
+};
+
+std::int64_t size_of(const Call& call, Dimension dimension) {
+  return dimension == kRowsOfCall ? call.rows : dimension == kNodesOfCall ? call.nodes : call.edges;
+}
+
+void prepare(Call& call, Shared& shared) {
+  for (const Table& table : kTables) {
+    const std::int64_t size = size_of(call, table.dimension);
+    const std::int64_t rows = table.tiles ? (size + kRows - 1) / kRows * kRows : size + 1;
+    std::int32_t* memory = shared.keep(rows * table.dwords);
+    if (!table.tiles) std::fill_n(memory + size * table.dwords, table.dwords, table.zero);
+    shared.tables.push_back(memory);
+  }
+  for (const EdgeIndex& index : kEdgeIndices) {
+    for (const bool aggregated : index.aggregated) {
+      shared.ends.push_back(shared.keep(call.edges));
+      shared.first.emplace_back(aggregated ? static_cast<std::size_t>(call.nodes) + 2 : 0);
+      shared.order.push_back(aggregated ? shared.keep(call.edges) : nullptr);
+      shared.edges_of_nodes.push_back({shared.first.back().data(), shared.order.back()});
+    }
+  }
+  call.tables = shared.tables.data();
+  call.ends = shared.ends.data();
+  call.edges_of_nodes = shared.edges_of_nodes.data();
+}
+
+// Splits the columns of an edge index, padding becoming node number `nodes`.
+void split_ends(Call& call, const Shared& shared, int number, std::int64_t start, std::int64_t count) {
+  const int input = kEdgeIndices[number].input;
+  const auto* index = static_cast<const std::int64_t*>(call.inputs[input]);
+  for (std::int64_t edge = start; edge < start + count; ++edge) {
+    for (int column = 0; column < 2; ++column) {
+      const std::int64_t node = index[2 * edge + column];
+      if (node < 0) call.report(HITFABRIC_NEGATIVE_INDEX, input, edge);
+      shared.ends[2 * number + column][edge] =
+          static_cast<std::int32_t>(node < 0 || node > call.nodes ? call.nodes : node);
+    }
+  }
+}
+
+// Counting sort of the edges by one of their ends; edges of one node stay in order.
+void sort_edges(const Call& call, Shared& shared, int column) {
+  std::vector<std::int64_t>& first = shared.first[column];
+  if (first.empty()) return;
+  const std::int32_t* ends = shared.ends[column];
+  for (std::int64_t edge = 0; edge < call.edges; ++edge) ++first[ends[edge] + 1];
+  for (std::size_t node = 1; node < first.size(); ++node) first[node] += first[node - 1];
+  std::vector<std::int64_t> next(first.begin(), first.end() - 1);
+  for (std::int64_t edge = 0; edge < call.edges; ++edge) {
+    shared.order[column][next[ends[edge]]++] = static_cast<std::int32_t>(edge);
+  }
+}
+
+// Work that threads take piece by piece.
+class Pieces {
+ public:
+  void restart() { next_ = 0; }
+  std::int64_t take(std::int64_t count) { return __atomic_fetch_add(&next_, count, __ATOMIC_RELAXED); }
+
+ private:
+  std::int64_t next_ = 0;
+};
+
+class Run {
+ public:
+  Run(const Program& program, Call& call, Shared& shared, int threads)
+      : program_(program), call_(call), shared_(shared), barrier_(threads), threads_(threads) {
+    for (int k = 0; k < threads; ++k) {
+      work_.push_back(allocate(program.work_dwords));
+    }
+  }
+
+  void all() {
+    std::vector<std::thread> others;
+    others.reserve(static_cast<std::size_t>(threads_));
+    for (int k = 1; k < threads_; ++k) {
+      try {
+        others.emplace_back([this, k] { compute(work_[static_cast<std::size_t>(k)].get(), false); });
+      } catch (const std::system_error&) {  // no more threads to be had: those there do the work
+        barrier_.leave(threads_ - k);
+        break;
+      }
+    }
+    compute(work_[0].get(), true);
+    for (std::thread& thread : others) thread.join();
+  }
+
+ private:
+  void compute(std::int32_t* work, bool leads) {
+    const int indices = static_cast<int>(kEdgeIndices.size());
+    for (int number = 0; number < indices; ++number) {
+      for (std::int64_t at; (at = pieces_.take(kIndexBlock)) < call_.edges;) {
+        split_ends(call_, shared_, number, at, std::min(kIndexBlock, call_.edges - at));
+      }
+      meet(leads);
+    }
+    if (indices > 0) {
+      for (std::int64_t column; (column = pieces_.take(1)) < 2 * indices;) {
+        sort_edges(call_, shared_, static_cast<int>(column));
+      }
+      meet(leads);
+    }
+    for (int phase = 0; phase < program_.phase_count && !failed(); ++phase) {
+      blocks(program_.phases[phase], work);
+      meet(leads);
+    }
+  }
+
+  void blocks(const Phase& phase, std::int32_t* work) {
+    const std::int64_t size = size_of(call_, phase.dimension);
+    for (std::int64_t at; (at = pieces_.take(kBlocksTaken * kRows)) < size;) {
+      const std::int64_t end = std::min<std::int64_t>(size, at + kBlocksTaken * kRows);
+      for (std::int64_t start = at; start < end; start += kRows) {
+        phase.block(call_, work, start, static_cast<int>(std::min<std::int64_t>(kRows, end - start)));
+      }
+    }
+  }
+
+  // After the first meeting nobody takes pieces, so that the leader may restart them.
+  void meet(bool leads) {
+    if (threads_ > 1) barrier_.wait();
+    if (leads) pieces_.restart();
+    if (threads_ > 1) barrier_.wait();
+  }
+
+  bool failed() const { return __atomic_load_n(&call_.problem, __ATOMIC_RELAXED) != 0; }
+
+  const Program& program_;
+  Call& call_;
+  Shared& shared_;
+  Barrier barrier_;
+  int threads_;
+  Pieces pieces_;
+  std::vector<Memory> work_;
+};
+
+int useful_threads(const Program& program, const Call& call, int most) {
+  std::int64_t operations = call.edges * 16;
+  for (int k = 0; k < program.phase_count; ++k) {
+    operations += program.phases[k].operations * size_of(call, program.phases[k].dimension);
+  }
+  const std::int64_t useful = operations / kOperationsOfThread;
+  return static_cast<int>(std::max<std::int64_t>(1, std::min<std::int64_t>(most, useful)));
+}
+
+struct Variant {
+  const char* name;
+  const Program* program;
+  bool available;
+};
+
+std::vector<Variant> variants() {
+  std::vector<Variant> found;
+#if defined(HITFABRIC_WITH_AVX512VNNI)
+  found.push_back({"avx512vnni", &kProgramAvx512vnni,
+                   __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
+                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")});
+#endif
+#if defined(HITFABRIC_WITH_AVX2)
+  found.push_back({"avx2", &kProgramAvx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")});
+#endif
+#if defined(HITFABRIC_WITH_PLAIN)
+  found.push_back({"plain", &kProgramPlain, true});
+#endif
+  return found;
+}
+
+const Program* choose(const char* name) {
+  static const std::vector<Variant> all = variants();
+  for (const Variant& variant : all) {
+    if (variant.available && (name == nullptr || std::strcmp(name, variant.name) == 0)) return variant.program;
+  }
+  return nullptr;
+}
+
+int run(hitfabric_call& asked) {
+  const Program* program = choose(asked.instructions);
+  if (program == nullptr) return HITFABRIC_NO_INSTRUCTIONS;
+  if (asked.edges > kMaximalEdges) return HITFABRIC_TOO_MANY_EDGES;
+  Call call{asked.rows, asked.nodes, asked.edges, asked.inputs, asked.outputs,
+            asked.taps, nullptr,     nullptr,     nullptr,      0};
+  Shared shared;
+  prepare(call, shared);
+  Run(*program, call, shared, useful_threads(*program, call, std::max(1, asked.threads))).all();
+  if (call.problem == 0) return HITFABRIC_OK;
+  asked.bad_input = static_cast<std::int32_t>(call.problem / 256 % 256);
+  asked.bad_row = call.problem / 65536;
+  return static_cast<int>(call.problem % 256);
+}
+
+bool valid(const hitfabric_call& call) {
+  for (const std::int64_t size : {call.rows, call.nodes, call.edges}) {
+    if (size < 0 || size >= INT_MAX) return false;
+  }
+  return call.input_count == static_cast<int>(kInputs.size()) &&
+         call.output_count == static_cast<int>(kOutputs.size()) && call.tap_count == static_cast<int>(kTaps.size());
+}
+
+template <class List>
+const char* item(const List& list, std::int32_t k) {
+  return k >= 0 && k < static_cast<std::int32_t>(list.size()) ? list[static_cast<std::size_t>(k)] : nullptr;
+}
+
+}  // namespace
+}  // namespace hitfabric
+
+using namespace hitfabric;
+
+#define HITFABRIC_EXPORT extern "C" __attribute__((visibility("default")))
+
+HITFABRIC_EXPORT std::int32_t hitfabric_abi_version() { return HITFABRIC_ABI_VERSION; }
+
+HITFABRIC_EXPORT void hitfabric_lengths(std::int32_t* inputs, std::int32_t* outputs, std::int32_t* taps) {
+  *inputs = static_cast<std::int32_t>(kInputs.size());
+  *outputs = static_cast<std::int32_t>(kOutputs.size());
+  *taps = static_cast<std::int32_t>(kTaps.size());
+}
+
+HITFABRIC_EXPORT const char* hitfabric_input(std::int32_t k) { return item(kInputs, k); }
+HITFABRIC_EXPORT const char* hitfabric_output(std::int32_t k) { return item(kOutputs, k); }
+HITFABRIC_EXPORT const char* hitfabric_tap(std::int32_t k) { return item(kTaps, k); }
+HITFABRIC_EXPORT std::int64_t hitfabric_maximal_edges() { return kMaximalEdges; }
+
+HITFABRIC_EXPORT const char* hitfabric_instructions() {
+  static const std::string names = [] {
+    std::string joined;
+    for (const Variant& variant : variants()) {
+      if (variant.available) joined += (joined.empty() ? "" : " ") + std::string(variant.name);
+    }
+    return joined;
+  }();
+  return names.c_str();
+}
+
+HITFABRIC_EXPORT std::int32_t hitfabric_run(hitfabric_call* call) {
+  try {
+    return valid(*call) ? run(*call) : HITFABRIC_BAD_SIZES;
+  } catch (const std::exception&) {
+    return HITFABRIC_OUT_OF_MEMORY;
+  }
+}
+
+HITFABRIC_EXPORT const char* hitfabric_message(std::int32_t status) {
+  switch (status) {
+    case HITFABRIC_OK:
+      return "computed";
+    case HITFABRIC_OUT_OF_MEMORY:
+      return "out of memory";
+    case HITFABRIC_BAD_SIZES:
+      return "a size is negative or too large, or the arguments are not those of the network";
+    case HITFABRIC_NOT_FINITE:
+      return "an input feature is NaN or infinite";
+    case HITFABRIC_NEGATIVE_INDEX:
+      return "an edge index is negative";
+    case HITFABRIC_TOO_MANY_EDGES:
+      return "more edges than the network is exact for";
+    case HITFABRIC_NO_INSTRUCTIONS:
+      return "no code for this processor";
+    default:
+      return "unknown status";
+  }
+}
