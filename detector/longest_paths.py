@@ -76,9 +76,9 @@ def topological_levels(dag: Dag) -> Ints:
         current += 1
         starts, lengths = first[ready], first[ready + 1] - first[ready]
         places = np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
-        found, times = np.unique(receiver[places], return_counts=True)
-        waiting[found] -= times
-        ready = found[waiting[found] == 0]
+        found = receiver[places]
+        np.subtract.at(waiting, found, 1)
+        ready = np.unique(found[waiting[found] == 0])
         level[ready] = current
         reached += len(ready)
     if reached < dag.nodes:

@@ -53,13 +53,20 @@ def number_tracks(labels: NDArray[np.int64], minimum_hits: int) -> NDArray[np.in
     Returns:
         int64 [hits]: label 0, 1, ..., `NO_TRACK` (-1) elsewhere.
     """
-    sizes = np.bincount(labels[labels != NO_TRACK], minlength=1)
-    is_track = (labels != NO_TRACK) & (sizes >= minimum_hits)[labels]
-    _, first, inverse = np.unique(labels[is_track], return_index=True, return_inverse=True)
-    order = np.empty(len(first), dtype=np.int64)
-    order[np.argsort(first, kind="stable")] = np.arange(len(first))
+    hits = np.flatnonzero(labels != NO_TRACK)
+    track = labels[hits]
     numbered = np.full(len(labels), NO_TRACK, dtype=np.int64)
-    numbered[is_track] = order[inverse]
+    if len(hits) == 0:
+        return numbered
+    sizes = np.bincount(track)
+    long_enough = sizes[track] >= minimum_hits
+    hits, track = hits[long_enough], track[long_enough]
+    # Written from the last hit to the first, so that the lowest hit of each track stays; no sorting.
+    first = np.full(len(sizes), NO_TRACK, dtype=np.int64)
+    first[track[::-1]] = hits[::-1]
+    opens = np.zeros(len(labels), dtype=np.int64)
+    opens[first[first != NO_TRACK]] = 1
+    numbered[hits] = (np.cumsum(opens) - 1)[first[track]]
     return numbered
 
 

@@ -95,12 +95,16 @@ def walk_tracks(
     dag, logits = _accepted(edge_index, logits, hits, settings.component_threshold)
     labels = _simple_paths(dag)
     branching = labels[dag.sender] == NO_TRACK
-    part = Dag(nodes=hits, sender=dag.sender[branching], receiver=dag.receiver[branching], weight=dag.weight[branching])
-    follow, certain = (logits[branching] >= limit for limit in (settings.walk_min, settings.walk_add))
-    _sweep(part, follow, certain, labels, settings.minimum_hits)
+    part, rows = dag.keep(branching)
+    certain = logits[branching] >= settings.walk_add
+    follow = np.flatnonzero(logits[branching] >= settings.walk_min)
+    follow = follow[np.lexsort((part.receiver[follow], -part.weight[follow], part.sender[follow]))]
+    found = np.full(part.nodes, NO_TRACK, dtype=np.int64)
+    _sweep(part, follow, certain, found, settings.minimum_hits)
     if settings.absorb:
-        _sweep(part, follow, certain, labels, 2)
-        labels = absorb_tracks(labels, part.sender[follow], part.receiver[follow])
+        _sweep(part, follow, certain, found, 2)
+        found = absorb_tracks(found, part.sender[follow], part.receiver[follow])
+    labels[rows] = np.where(found == NO_TRACK, NO_TRACK, found + int(labels.max(initial=NO_TRACK)) + 1)
     return number_tracks(labels, settings.minimum_hits)
 
 
@@ -123,7 +127,8 @@ def _accepted(
         )
     kept = np.flatnonzero(logits >= threshold)
     keys = edge_index[kept, 0] * np.int64(hits) + edge_index[kept, 1]
-    kept = kept[np.lexsort((-logits[kept], keys))]
+    if not (keys[1:] > keys[:-1]).all():  # the chain's edges are sorted, each pair once
+        kept = kept[np.lexsort((-logits[kept], keys))]
     sender, receiver = edge_index[kept, 0], edge_index[kept, 1]
     first = np.ones(len(kept), dtype=np.bool_)
     first[1:] = (sender[1:] != sender[:-1]) | (receiver[1:] != receiver[:-1])
@@ -151,23 +156,23 @@ def _count(values: Ints, length: int) -> Ints:
     return np.bincount(values, minlength=length)
 
 
-def _sweep(dag: Dag, follow: NDArray[np.bool_], certain: NDArray[np.bool_], labels: Ints, minimum_hits: int) -> None:
+def _sweep(dag: Dag, follow: Ints, certain: NDArray[np.bool_], labels: Ints, minimum_hits: int) -> None:
     """Sweep until nothing is found; writes new labels.
 
     Args:
         dag: Edges of the components that branch.
-        follow: bool [edges], edges a walk follows if they are the best of their sender.
+        follow: int64, edges a walk follows if they are the best of their sender; those of one sender together, the best
+            first.
         certain: bool [edges], edges a walk follows in any case.
-        labels: int64 [hits], changed.
+        labels: int64 [hits of these components], changed.
         minimum_hits: Fewest hits of a path.
     """
     while True:
         free = labels == NO_TRACK
-        edges = np.flatnonzero(follow & free[dag.sender] & free[dag.receiver])
-        edges = edges[np.lexsort((dag.receiver[edges], -dag.weight[edges], dag.sender[edges]))]
+        edges = follow[free[dag.sender[follow]] & free[dag.receiver[follow]]]
         best = np.ones(len(edges), dtype=np.bool_)
         best[1:] = np.diff(dag.sender[edges]) != 0
-        walked = np.zeros(len(follow), dtype=np.bool_)
+        walked = np.zeros(len(dag.sender), dtype=np.bool_)
         walked[edges] = best | certain[edges]
         graph, rows = dag.keep(walked)
         path, paths = take_best_paths(graph, minimum_hits)
