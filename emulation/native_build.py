@@ -75,21 +75,31 @@ def _kernels() -> str:
 
 def _compile(source: str, info: str, instructions: Sequence[str], library: Path, extra_flags: Sequence[str]) -> None:
     library.parent.mkdir(parents=True, exist_ok=True)
+    log = library.with_suffix(".log")
+    entry = _entry(library.parent, extra_flags)
     with tempfile.TemporaryDirectory(dir=library.parent) as name:
         folder = Path(name)
         (folder / "network.cpp").write_text(source, encoding="utf-8")
-        (folder / "network_info.h").write_text(info, encoding="utf-8")
-        flags = [*FLAGS, *extra_flags, f"-I{KERNELS}", f"-I{folder}"]
+        (folder / "info.cpp").write_text(info, encoding="utf-8")
+        flags = [*FLAGS, *extra_flags, f"-I{KERNELS}"]
         parts = [
             (folder / "network.cpp", folder / f"{name}.o", [*flags, *INSTRUCTIONS[name], f"-DHITFABRIC_{name.upper()}"])
             for name in instructions
         ]
-        parts.append((ENTRY, folder / "entry.o", flags))
+        parts.append((folder / "info.cpp", folder / "info.o", flags))
 
         def compile_part(part: tuple[Path, Path, list[str]]) -> Path:
-            log = library.with_suffix(".log")
             return compile_object(part[0], target=part[1], flags=part[2], purpose=PURPOSE, log=log)
 
         with ThreadPoolExecutor(max_workers=max(1, len(os.sched_getaffinity(0)))) as pool:
             compiled = list(pool.map(compile_part, parts))
-        compile_library(compiled, target=library, flags=[*extra_flags, "-pthread"], purpose=PURPOSE)
+        compile_library([entry, *compiled], target=library, flags=[*extra_flags, "-pthread"], purpose=PURPOSE)
+
+
+def _entry(folder: Path, extra_flags: Sequence[str]) -> Path:
+    """The object that every network is linked with, compiled once."""
+    flags = [*FLAGS, *extra_flags, f"-I{KERNELS}"]
+    target = folder / f"entry-{_digest(_kernels(), *FLAGS, *extra_flags, compiler_version() or 'none')}.o"
+    if not target.exists():
+        compile_object(ENTRY, target=target, flags=flags, purpose=PURPOSE, log=target.with_suffix(".log"))
+    return target

@@ -47,39 +47,44 @@ def network_info(plan: Plan, instructions: Sequence[str]) -> str:
     }
     flags = [[str(2 * k + column in aggregated).lower() for column in (0, 1)] for k in range(len(indices))]
     columns = [f"{{{number}, {{{', '.join(pair)}}}}}" for number, pair in zip(indices, flags, strict=True)]
+    names = [
+        [f'"{node.name} {node.tensor.shape[0]} {node.tensor.width}"' for node in nodes]
+        for nodes in (inputs, plan.graph.outputs, plan.graph.visible)
+    ]
     programs = [f"kProgram{name.capitalize()}" for name in instructions]
+    variants = [f'{{"{name}", &{program}}}' for name, program in zip(instructions, programs, strict=True)]
+    lists = {
+        "Table kTables": tables,
+        "EdgeIndex kIndices": columns,
+        "const char* kInputs": names[0],
+        "const char* kOutputs": names[1],
+        "const char* kTaps": names[2],
+        "Variant kVariants": variants,
+    }
+    members = [f"{name.split()[-1]}, {len(items)}" for name, items in lists.items()]
+    members.insert(-1, f"{plan.maximal_edges}")
     return "\n".join(
         [
-            "#pragma once\n\n#include <array>\n",
-            *(f"#define HITFABRIC_WITH_{name.upper()}" for name in instructions),
-            "\nnamespace hitfabric {\n",
+            '#include "call.h"\n\nnamespace hitfabric {\n',
             *(f"extern const Program {name};" for name in programs),
             "namespace {",
-            f"constexpr std::int64_t kMaximalEdges = {plan.maximal_edges};",
-            _list("Table", "kTables", tables),
-            _list("EdgeIndex", "kEdgeIndices", columns),
-            *(
-                _list("const char*", name, [f'"{node.name} {node.tensor.shape[0]} {node.tensor.width}"' for node in of])
-                for name, of in (
-                    ("kInputs", inputs),
-                    ("kOutputs", plan.graph.outputs),
-                    ("kTaps", plan.graph.visible),
-                )
-            ),
-            "}  // namespace\n}  // namespace hitfabric\n",
+            *(f"constexpr {_one_or_more(name, items)};" for name, items in lists.items()),
+            "}  // namespace\n",
+            f"const Network kNetwork = {{{', '.join(members)}}};\n",
+            "}  // namespace hitfabric\n",
         ]
     )
+
+
+def _one_or_more(name: str, items: Sequence[str]) -> str:
+    """An array; C++ has none of length 0."""
+    return f"{name}[{max(1, len(items))}] = {{{', '.join(items)}}}"
 
 
 def operations_of(segment: Segment) -> int:
     """Multiplications per row, with a little for every row that is moved."""
     linear = (operation for operation in segment.operations if isinstance(operation, Linear))
     return 20 + sum(int(np.count_nonzero(term.weight)) for operation in linear for term in operation.terms)
-
-
-def _list(kind: str, name: str, items: Sequence[str]) -> str:
-    body = f"{{{{{', '.join(items)}}}}}" if items else "{}"
-    return f"constexpr std::array<{kind}, {len(items)}> {name} = {body};"
 
 
 class _Writer:

@@ -56,10 +56,35 @@ struct EdgeIndex {
   bool aggregated[2];
 };
 
+// The passes of a network for one instruction set.
 struct Program {
   const Phase* phases;
   int phase_count;
   std::int64_t work_dwords;
 };
+
+struct Variant {
+  const char* instructions;
+  const Program* program;
+};
+
+// What the entry knows of a network.
+struct Network {
+  const Table* tables;
+  int table_count;
+  const EdgeIndex* indices;
+  int index_count;
+  const char* const* inputs;  // "name dimension features"
+  int input_count;
+  const char* const* outputs;
+  int output_count;
+  const char* const* taps;
+  int tap_count;
+  std::int64_t maximal_edges;
+  const Variant* variants;  // best first
+  int variant_count;
+};
+
+extern const Network kNetwork;
 
 }  // namespace hitfabric

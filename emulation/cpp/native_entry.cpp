@@ -1,5 +1,5 @@
-// Entry of a compiled network: checks, memory, threads, and the choice of the instruction set. Compiled for the oldest
-// processor; `network_info.h` is generated.
+// Entry of a compiled network: checks, memory, threads, and the choice of the instruction set. Compiled once, for the
+// oldest processor, and linked with the generated passes of a network.
 #include <algorithm>
 #include <climits>
 #include <condition_variable>
@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "call.h"
-#include "network_info.h"
 
 namespace hitfabric {
 namespace {
@@ -92,15 +91,16 @@ std::int64_t size_of(const Call& call, Dimension dimension) {
 }
 
 void prepare(Call& call, Shared& shared) {
-  for (const Table& table : kTables) {
+  for (int k = 0; k < kNetwork.table_count; ++k) {
+    const Table& table = kNetwork.tables[k];
     const std::int64_t size = size_of(call, table.dimension);
     const std::int64_t rows = table.tiles ? (size + kRows - 1) / kRows * kRows : size + 1;
     std::int32_t* memory = shared.keep(rows * table.dwords);
     if (!table.tiles) std::fill_n(memory + size * table.dwords, table.dwords, table.zero);
     shared.tables.push_back(memory);
   }
-  for (const EdgeIndex& index : kEdgeIndices) {
-    for (const bool aggregated : index.aggregated) {
+  for (int k = 0; k < kNetwork.index_count; ++k) {
+    for (const bool aggregated : kNetwork.indices[k].aggregated) {
       shared.ends.push_back(shared.keep(call.edges));
       shared.first.emplace_back(aggregated ? static_cast<std::size_t>(call.nodes) + 2 : 0);
       shared.order.push_back(aggregated ? shared.keep(call.edges) : nullptr);
@@ -114,7 +114,7 @@ void prepare(Call& call, Shared& shared) {
 
 // Splits the columns of an edge index, padding becoming node number `nodes`.
 void split_ends(Call& call, const Shared& shared, int number, std::int64_t start, std::int64_t count) {
-  const int input = kEdgeIndices[number].input;
+  const int input = kNetwork.indices[number].input;
   const auto* index = static_cast<const std::int64_t*>(call.inputs[input]);
   for (std::int64_t edge = start; edge < start + count; ++edge) {
     for (int column = 0; column < 2; ++column) {
@@ -175,7 +175,7 @@ class Run {
 
  private:
   void compute(std::int32_t* work, bool leads) {
-    const int indices = static_cast<int>(kEdgeIndices.size());
+    const int indices = kNetwork.index_count;
     for (int number = 0; number < indices; ++number) {
       for (std::int64_t at; (at = pieces_.take(kIndexBlock)) < call_.edges;) {
         split_ends(call_, shared_, number, at, std::min(kIndexBlock, call_.edges - at));
@@ -231,32 +231,26 @@ int useful_threads(const Program& program, const Call& call, int most) {
   return static_cast<int>(std::max<std::int64_t>(1, std::min<std::int64_t>(most, useful)));
 }
 
-struct Variant {
-  const char* name;
-  const Program* program;
-  bool available;
-};
-
-std::vector<Variant> variants() {
-  std::vector<Variant> found;
-#if defined(HITFABRIC_WITH_AVX512VNNI)
-  found.push_back({"avx512vnni", &kProgramAvx512vnni,
-                   __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
-                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")});
+bool in_processor(const char* instructions) {
+  const auto is = [&](const char* name) { return std::strcmp(instructions, name) == 0; };
+#if defined(__x86_64__)
+  if (is("avx512vnni")) {
+    return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512cd");
+  }
+  if (is("avx2")) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  }
 #endif
-#if defined(HITFABRIC_WITH_AVX2)
-  found.push_back({"avx2", &kProgramAvx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")});
-#endif
-#if defined(HITFABRIC_WITH_PLAIN)
-  found.push_back({"plain", &kProgramPlain, true});
-#endif
-  return found;
+  return is("plain");
 }
 
-const Program* choose(const char* name) {
-  static const std::vector<Variant> all = variants();
-  for (const Variant& variant : all) {
-    if (variant.available && (name == nullptr || std::strcmp(name, variant.name) == 0)) return variant.program;
+const Program* choose(const char* instructions) {
+  for (int k = 0; k < kNetwork.variant_count; ++k) {
+    const Variant& variant = kNetwork.variants[k];
+    const bool wanted = instructions == nullptr || std::strcmp(instructions, variant.instructions) == 0;
+    if (wanted && in_processor(variant.instructions)) return variant.program;
   }
   return nullptr;
 }
@@ -264,7 +258,7 @@ const Program* choose(const char* name) {
 int run(hitfabric_call& asked) {
   const Program* program = choose(asked.instructions);
   if (program == nullptr) return HITFABRIC_NO_INSTRUCTIONS;
-  if (asked.edges > kMaximalEdges) return HITFABRIC_TOO_MANY_EDGES;
+  if (asked.edges > kNetwork.maximal_edges) return HITFABRIC_TOO_MANY_EDGES;
   Call call{asked.rows, asked.nodes, asked.edges, asked.inputs, asked.outputs,
             asked.taps, nullptr,     nullptr,     nullptr,      0};
   Shared shared;
@@ -280,14 +274,11 @@ bool valid(const hitfabric_call& call) {
   for (const std::int64_t size : {call.rows, call.nodes, call.edges}) {
     if (size < 0 || size >= INT_MAX) return false;
   }
-  return call.input_count == static_cast<int>(kInputs.size()) &&
-         call.output_count == static_cast<int>(kOutputs.size()) && call.tap_count == static_cast<int>(kTaps.size());
+  return call.input_count == kNetwork.input_count && call.output_count == kNetwork.output_count &&
+         call.tap_count == kNetwork.tap_count;
 }
 
-template <class List>
-const char* item(const List& list, std::int32_t k) {
-  return k >= 0 && k < static_cast<std::int32_t>(list.size()) ? list[static_cast<std::size_t>(k)] : nullptr;
-}
+const char* item(const char* const* list, int count, std::int32_t k) { return k >= 0 && k < count ? list[k] : nullptr; }
 
 }  // namespace
 }  // namespace hitfabric
@@ -299,21 +290,27 @@ using namespace hitfabric;
 HITFABRIC_EXPORT std::int32_t hitfabric_abi_version() { return HITFABRIC_ABI_VERSION; }
 
 HITFABRIC_EXPORT void hitfabric_lengths(std::int32_t* inputs, std::int32_t* outputs, std::int32_t* taps) {
-  *inputs = static_cast<std::int32_t>(kInputs.size());
-  *outputs = static_cast<std::int32_t>(kOutputs.size());
-  *taps = static_cast<std::int32_t>(kTaps.size());
+  *inputs = kNetwork.input_count;
+  *outputs = kNetwork.output_count;
+  *taps = kNetwork.tap_count;
 }
 
-HITFABRIC_EXPORT const char* hitfabric_input(std::int32_t k) { return item(kInputs, k); }
-HITFABRIC_EXPORT const char* hitfabric_output(std::int32_t k) { return item(kOutputs, k); }
-HITFABRIC_EXPORT const char* hitfabric_tap(std::int32_t k) { return item(kTaps, k); }
-HITFABRIC_EXPORT std::int64_t hitfabric_maximal_edges() { return kMaximalEdges; }
+HITFABRIC_EXPORT const char* hitfabric_input(std::int32_t k) { return item(kNetwork.inputs, kNetwork.input_count, k); }
+
+HITFABRIC_EXPORT const char* hitfabric_output(std::int32_t k) {
+  return item(kNetwork.outputs, kNetwork.output_count, k);
+}
+
+HITFABRIC_EXPORT const char* hitfabric_tap(std::int32_t k) { return item(kNetwork.taps, kNetwork.tap_count, k); }
+
+HITFABRIC_EXPORT std::int64_t hitfabric_maximal_edges() { return kNetwork.maximal_edges; }
 
 HITFABRIC_EXPORT const char* hitfabric_instructions() {
   static const std::string names = [] {
     std::string joined;
-    for (const Variant& variant : variants()) {
-      if (variant.available) joined += (joined.empty() ? "" : " ") + std::string(variant.name);
+    for (int k = 0; k < kNetwork.variant_count; ++k) {
+      const char* name = kNetwork.variants[k].instructions;
+      if (in_processor(name)) joined += (joined.empty() ? "" : " ") + std::string(name);
     }
     return joined;
   }();
