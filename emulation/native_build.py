@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..core import cache_directory, compile_library, compile_object, compiler_version
 from .native_plan import Plan
-from .native_source import network_info, network_source
+from .native_source import network_info, network_source, uses_matrices
 
 PURPOSE = "compile the native executor"
 KERNELS = Path(__file__).parent / "cpp"
@@ -23,6 +23,7 @@ FLAGS = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-strict-aliasing",
 """Tiles are read as dwords and as their elements; nothing relies on errno or floating-point traps."""
 
 INSTRUCTIONS = {
+    "amx": ("-march=x86-64-v4", "-mavx512vnni", "-mprefer-vector-width=512", "-mamx-tile", "-mamx-int8"),
     "avx512vnni": ("-march=x86-64-v4", "-mavx512vnni", "-mprefer-vector-width=512"),
     "avx2": ("-march=x86-64-v3",),
     "plain": (),
@@ -30,9 +31,11 @@ INSTRUCTIONS = {
 """Compiler flags of each instruction set, best first."""
 
 
-def native_instructions() -> tuple[str, ...]:
-    """Instruction sets that code is made for on this kind of processor."""
-    return tuple(INSTRUCTIONS) if platform.machine() in ("x86_64", "AMD64") else ("plain",)
+def native_instructions(plan: Plan) -> tuple[str, ...]:
+    """Instruction sets that code is made for on this kind of processor, best first."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return ("plain",)
+    return tuple(name for name in INSTRUCTIONS if name != "amx" or uses_matrices(plan))
 
 
 def native_library(plan: Plan, *, extra_flags: Sequence[str] = ()) -> Path:
@@ -48,7 +51,7 @@ def native_library(plan: Plan, *, extra_flags: Sequence[str] = ()) -> Path:
     Raises:
         ToolError: It is not in the cache, and there is no C++ compiler, or it failed, or the cache cannot be written.
     """
-    instructions = native_instructions()
+    instructions = native_instructions(plan)
     source, info = network_source(plan), network_info(plan, instructions)
     flags = [*FLAGS, *extra_flags, *(flag for name in instructions for flag in (name, *INSTRUCTIONS[name]))]
     network = _digest(source, info, _kernels(), *flags)

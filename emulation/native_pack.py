@@ -14,6 +14,9 @@ from .native_tiles import Kind, Tile
 OUTPUTS = 4
 """Outputs computed together."""
 
+MATRIX = 16
+"""Outputs, and groups of features, of a matrix."""
+
 DIGIT_BITS = {Kind.BYTE: 8, Kind.SHORT: 16}
 
 EVERY, SOME, OWN = "every_group", "some_groups", "own_groups"
@@ -96,6 +99,25 @@ def pack(linear: Linear) -> Packed:
         widened=_joined(widened),
         groups=np.array(groups, dtype=np.uint16),
     )
+
+
+def matrix_stages(packed: Packed) -> bool:
+    """Whether matrices of bytes (AMX) can compute the sums, and are large enough to pay."""
+    stages = packed.stages
+    large = len(packed.bias) >= MATRIX // 2 and any(stage.groups >= MATRIX // 2 for stage in stages)
+    return large and all(stage.tile.kind is Kind.BYTE and stage.shift == stages[0].shift for stage in stages)
+
+
+def matrices(packed: Packed) -> NDArray[np.int8]:
+    """Weights in matrices of 16 outputs and 64 features, by outputs, then stages, then features."""
+    outputs = -(-len(packed.bias) // MATRIX)
+    found = [np.zeros(0, np.int8)]
+    for first in range(0, outputs * MATRIX, MATRIX):
+        for stage in packed.stages:
+            rows = stage.weight[first : first + MATRIX]
+            padded = np.pad(rows, [(0, MATRIX - len(rows)), (0, -rows.shape[1] % (4 * MATRIX))])
+            found += [padded[:, at : at + 4 * MATRIX].astype(np.int8).ravel() for at in range(0, padded.shape[1], 64)]
+    return np.concatenate(found)
 
 
 def _joined(arrays: Sequence[Dwords]) -> Dwords:

@@ -9,7 +9,7 @@ import numpy as np
 from ..quantization import FixedPoint
 from .native_arena import Arena
 from .native_lowering import Aggregate, Gather, Linear, Operation, Quantize, Store, Stored
-from .native_pack import EVERY, Packed, pack
+from .native_pack import EVERY, MATRIX, Packed, matrices, matrix_stages, pack
 from .native_plan import Plan, Segment
 from .native_tiles import Kind, Part, Tile
 
@@ -79,6 +79,12 @@ def network_info(plan: Plan, instructions: Sequence[str]) -> str:
 def _one_or_more(name: str, items: Sequence[str]) -> str:
     """An array; C++ has none of length 0."""
     return f"{name}[{max(1, len(items))}] = {{{', '.join(items)}}}"
+
+
+def uses_matrices(plan: Plan) -> bool:
+    """Whether any part of the network is for matrices of bytes (AMX)."""
+    linear = (operation for segment in plan.segments for operation in segment.operations)
+    return any(isinstance(one, Linear) and one.in_32_bits and matrix_stages(pack(one)) for one in linear)
 
 
 def operations_of(segment: Segment) -> int:
@@ -168,24 +174,39 @@ class _Writer:
         self._constants(number, packed)
         tiles = list(dict.fromkeys(stage.tile for stage in packed.stages))
         sources = {tile: f"x{k}" for k, tile in enumerate(tiles)}
-        outputs = len(packed.bias) // 4
-        each = linear.tile.kind.bytes
-        lines = ["{", *(f"  const std::int32_t* {name} = {self._place(tile)};" for tile, name in sources.items())]
+        lines = [f"const std::int32_t* {name} = {self._place(tile)};" for tile, name in sources.items()]
         lines += [
-            f"  const Row<{stage.kernel}, {stage.groups}> {sources[stage.tile]}_row({sources[stage.tile]}, count);"
-            for stage in {stage.tile: stage for stage in packed.stages if stage.visit == EVERY}.values()
+            f"std::int32_t* to = {self._place(linear.tile)};",
+            *self._by_matrices(linear, packed, sources, number),
+            *_by_vectors(linear, packed, sources, number),
         ]
-        lines += [
-            f"  std::int32_t* to = {self._place(linear.tile)};",
-            f"  Stream stream{{weights_{number}, groups_{number}}};",
-            f"  for (int four = 0; four < {outputs}; ++four) {{",
-            f"    const std::int32_t* bias = bias_{number} + 4 * four;",
-            f"    std::int32_t* at = to + four * {each} * kRows;",
-            "    stream = for_rows(count, stream, [&](auto together, int lane, Stream& s) HITFABRIC_ALWAYS {",
-            "      Sums<decltype(together)::value> sums;",
+        return ["{", *(f"  {line}" for line in lines), "}"]
+
+    def _by_matrices(self, linear: Linear, packed: Packed, sources: dict[Tile, str], number: int) -> list[str]:
+        """The sums by AMX, where they are large enough; the line behind is the other way."""
+        if not matrix_stages(packed):
+            return []
+        self.constants += ["#if defined(HITFABRIC_AMX)", _array("std::int8_t", f"matrices_{number}", matrices(packed))]
+        self.constants.append("#endif")
+        listed = ", ".join(f"{{{sources[stage.tile]}, {-(-stage.groups // MATRIX)}}}" for stage in packed.stages)
+        fours = len(packed.bias) // 4
+        shift = packed.stages[0].shift
+        return [
+            "#if defined(HITFABRIC_AMX)",
+            f"const MatrixSource listed[] = {{{listed}}};",
+            "const auto finish = [&](int four, const std::int32_t* found) {",
+            "  for_rows(count, Stream{}, [&](auto together, int lane, Stream&) HITFABRIC_ALWAYS {",
+            "    Sums<decltype(together)::value> sums;",
+            "    sums.take(found + lane);",
+            *([f"    sums.shift({shift});"] if shift else []),
+            f"    sums.add_bias(bias_{number} + 4 * four);",
+            f"    {_finish(linear)}.write(in_lanes(sums), to + four * {linear.tile.kind.bytes} * kRows + lane);",
+            "  });",
+            "};",
+            f"if (count > 1) matrix_sums(listed, {len(packed.stages)}, matrices_{number}, {fours}, finish);",
+            "if (count == 1)",
+            "#endif",
         ]
-        lines += [f"      {line}" for line in _sums(packed, sources)]
-        return [*lines, f"      {_finish(linear)}.write(in_lanes(sums), at + lane);", "    });", "  }", "}"]
 
     def _constants(self, number: int, packed: Packed) -> None:
         self.constants += [
@@ -242,6 +263,28 @@ class _Writer:
     def _next(self) -> int:
         self._count += 1
         return self._count
+
+
+def _by_vectors(linear: Linear, packed: Packed, sources: dict[Tile, str], number: int) -> list[str]:
+    every = {stage.tile: stage for stage in packed.stages if stage.visit == EVERY}
+    return [
+        "{",
+        *(
+            f"  const Row<{stage.kernel}, {stage.groups}> {sources[tile]}_row({sources[tile]}, count);"
+            for tile, stage in every.items()
+        ),
+        f"  Stream stream{{weights_{number}, groups_{number}}};",
+        f"  for (int four = 0; four < {len(packed.bias) // 4}; ++four) {{",
+        f"    const std::int32_t* bias = bias_{number} + 4 * four;",
+        f"    std::int32_t* at = to + four * {linear.tile.kind.bytes} * kRows;",
+        "    stream = for_rows(count, stream, [&](auto together, int lane, Stream& s) HITFABRIC_ALWAYS {",
+        "      Sums<decltype(together)::value> sums;",
+        *(f"      {line}" for line in _sums(packed, sources)),
+        f"      {_finish(linear)}.write(in_lanes(sums), at + lane);",
+        "    });",
+        "  }",
+        "}",
+    ]
 
 
 def _sums(packed: Packed, sources: dict[Tile, str]) -> Iterable[str]:

@@ -8,6 +8,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(HITFABRIC_AMX)  // has all of AVX-512
+#define HITFABRIC_AVX512VNNI
+#endif
+
 #if defined(HITFABRIC_AVX512VNNI) || defined(HITFABRIC_AVX2)
 #include <immintrin.h>
 #endif

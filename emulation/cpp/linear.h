@@ -27,6 +27,14 @@ struct Sums {
     }
   }
 
+  HITFABRIC_INLINE void take(const std::int32_t* sums) {
+#pragma GCC unroll 4
+    for (int o = 0; o < kOutputs; ++o) {
+#pragma GCC unroll 4
+      for (int u = 0; u < U; ++u) of[o][u] = load(sums + o * kRows + u * kLanes);
+    }
+  }
+
   HITFABRIC_INLINE void clear() {
 #pragma GCC unroll 4
     for (int o = 0; o < kOutputs; ++o) {
@@ -91,6 +99,10 @@ struct Sums<0> {
 
   HITFABRIC_INLINE void clear() {
     for (int o = 0; o < kOutputs; ++o) of[o] = 0;
+  }
+
+  HITFABRIC_INLINE void take(const std::int32_t* sums) {
+    for (int o = 0; o < kOutputs; ++o) of[o] = sums[o * kRows];
   }
 
   HITFABRIC_INLINE void plus(int output, std::int32_t value) {

@@ -13,12 +13,26 @@
 #include <thread>
 #include <vector>
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "call.h"
+
+// Tests emulate the AMX instructions.
+#if defined(HITFABRIC_EMULATED_TILES)
+#define HITFABRIC_AMX_HERE true
+#else
+#define HITFABRIC_AMX_HERE amx_granted()
+#endif
 
 namespace hitfabric {
 namespace {
 
 constexpr int kRows = 64;
+constexpr std::int64_t kBehind = 16 * kRows;             // dwords that matrices may reach beyond a tile
 constexpr std::int64_t kOperationsOfThread = 2'000'000;  // below, starting a thread costs more than it saves
 constexpr int kBlocksTaken = 4;
 constexpr std::int64_t kIndexBlock = 16384;
@@ -95,7 +109,7 @@ void prepare(Call& call, Shared& shared) {
     const Table& table = kNetwork.tables[k];
     const std::int64_t size = size_of(call, table.dimension);
     const std::int64_t rows = table.tiles ? (size + kRows - 1) / kRows * kRows : size + 1;
-    std::int32_t* memory = shared.keep(rows * table.dwords);
+    std::int32_t* memory = shared.keep(rows * table.dwords + (table.tiles ? kBehind : 0));
     if (!table.tiles) std::fill_n(memory + size * table.dwords, table.dwords, table.zero);
     shared.tables.push_back(memory);
   }
@@ -154,7 +168,7 @@ class Run {
   Run(const Program& program, Call& call, Shared& shared, int threads)
       : program_(program), call_(call), shared_(shared), barrier_(threads), threads_(threads) {
     for (int k = 0; k < threads; ++k) {
-      work_.push_back(allocate(program.work_dwords));
+      work_.push_back(allocate(program.work_dwords + kBehind));
     }
   }
 
@@ -231,9 +245,26 @@ int useful_threads(const Program& program, const Call& call, int most) {
   return static_cast<int>(std::max<std::int64_t>(1, std::min<std::int64_t>(most, useful)));
 }
 
+#if defined(__x86_64__) && defined(__linux__)
+// AMX registers are large: the kernel gives them to processes that ask.
+bool amx_granted() {
+  constexpr unsigned kTile = 1u << 24, kInt8 = 1u << 25;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kTile) == 0 || (d & kInt8) == 0) return false;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+#else
+bool amx_granted() { return false; }
+#endif
+
 bool in_processor(const char* instructions) {
   const auto is = [&](const char* name) { return std::strcmp(instructions, name) == 0; };
 #if defined(__x86_64__)
+  if (is("amx")) {
+    static const bool granted = HITFABRIC_AMX_HERE;
+    return granted && in_processor("avx512vnni");
+  }
   if (is("avx512vnni")) {
     return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
