@@ -69,16 +69,17 @@ def test_any_number_of_processes_gives_the_same(lively: Path, tmp_path: Path) ->
     }
 
 
-def test_the_summary_counts_what_the_files_hold(lively: Path, tmp_path: Path) -> None:
-    result = validate(settings(lively, tmp_path, mutate=True))
+@pytest.mark.parametrize("other", ["native", "numpy"])
+def test_the_summary_counts_what_the_files_hold(lively: Path, tmp_path: Path, other: str) -> None:
+    result = validate(settings(lively, tmp_path, executors=("golden", other), mutate=True))
     found = summary(result)
-    assert found["mismatches"] == {"lively": {"native": 0}}
+    assert found["mismatches"] == {"lively": {other: 0}}
     rows = counts(tmp_path)["rows"]
     assert found["outputs_compared"] == sum(row["compared"] for row in rows) > 0
     faults = json.loads((tmp_path / "mutations.json").read_text())["lively"]
     assert (found["mutations"]["tried"], found["mutations"]["caught"]) == (len(faults), len(faults))
     by_executor = found["mutations"]["by_network"]["lively"]
-    assert by_executor["golden"]["tried"] > by_executor["native"]["tried"] >= 8
+    assert by_executor["golden"]["tried"] > by_executor[other]["tried"] >= 8
     assert found["mutations"]["share"] == 1.0
     assert set(found["coverage"]["lively"]) >= {"nodes", "message_quant", "score"}
     assert json.loads(json.dumps(found)) == json.loads((tmp_path / "validation.json").read_text())
@@ -254,7 +255,7 @@ def test_only_what_changes_the_result_changes_the_key(lively: Path, tmp_path: Pa
     ("values", "named"),
     [
         ({"executors": ("golden", "rtl")}, "rtl is not built yet"),
-        ({"executors": ("golden", "gpu")}, "unknown executor 'gpu'; use some of brevitas, golden, native, csim"),
+        ({"executors": ("golden", "gpu")}, "unknown executor 'gpu'; use some of brevitas, golden, native, numpy, csim"),
         ({"executors": ("golden",)}, "nothing to compare"),
         ({"executors": ("native", "native")}, "nothing to compare"),
         ({"executors": ()}, "nothing to compare"),
