@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .native_lowering import Linear, Operation, Store
+from .native_operations import Linear, Operation, Store
 from .native_tiles import Tile
 
 ROWS = 64

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .native_lowering import Linear, Term
+from .native_operations import Linear, Term
 from .native_tiles import Kind, Tile
 
 OUTPUTS = 4

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from ..core import GraphError
 from ..quantization import EdgeAggregate, EdgeGather, Node, Requantize, TypedGraph
-from .native_lowering import Lowering, Operation, Stored
+from .native_lowering import Lowering
+from .native_operations import Operation, Stored
 
 UNBOUNDED_EDGES = 2**31 - 1
 """Edges that an executor must be exact for, where every sum over edges is requantized at once."""

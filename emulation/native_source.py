@@ -6,17 +6,15 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..quantization import FixedPoint
 from .native_arena import Arena
-from .native_lowering import Aggregate, Gather, Linear, Operation, Quantize, Store, Stored
-from .native_pack import EVERY, MATRIX, Packed, matrices, matrix_stages, pack
+from .native_linear import LinearSource
+from .native_operations import Aggregate, Gather, Linear, Operation, Quantize, Store
+from .native_pack import matrix_stages, pack
 from .native_plan import Plan, Segment
 from .native_tiles import Kind, Part, Tile
 
 DIMENSIONS = {"R": "kRowsOfCall", "N": "kNodesOfCall", "E": "kEdgesOfCall"}
 FLOAT_BITS = 24
-SLACK = 16
-"""Zeros behind each array, since whole vectors are read."""
 
 
 def network_source(plan: Plan) -> str:
@@ -96,12 +94,14 @@ def operations_of(segment: Segment) -> int:
 class _Writer:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.constants: list[str] = []
+        self._linear = LinearSource()
         self.work_dwords = 64
         self._tables = {(kept.tile.name, kept.tiles): number for number, kept in enumerate(plan.stored)}
-        self._kept = {(kept.tile.name, kept.tiles): kept for kept in plan.stored}
         self._arena = Arena((), frozenset())
-        self._count = 0
+
+    @property
+    def constants(self) -> list[str]:
+        return self._linear.constants
 
     def segment(self, number: int, segment: Segment) -> str:
         in_tables = frozenset(kept.tile.name for kept in self.plan.stored if kept.tiles)
@@ -129,8 +129,7 @@ class _Writer:
             case Aggregate():
                 return [self._aggregate(operation), *self._rows(operation.tile)]
             case Linear():
-                lines = self._linear(operation) if operation.in_32_bits else self._wide(operation)
-                return [*lines, *self._rows(operation.tile)]
+                return [*self._linear.lines(operation, self._place), *self._rows(operation.tile)]
             case Store():
                 return list(self._store(operation))
 
@@ -169,80 +168,6 @@ class _Writer:
         target = _as(tile.kind.c_type, self._place(tile))
         return f"aggregate<{types}>({self._table(source)}, {edges}, start, count, {source.offset}, {target});"
 
-    def _linear(self, linear: Linear) -> list[str]:
-        packed, number = pack(linear), self._next()
-        self._constants(number, packed)
-        tiles = list(dict.fromkeys(stage.tile for stage in packed.stages))
-        sources = {tile: f"x{k}" for k, tile in enumerate(tiles)}
-        lines = [f"const std::int32_t* {name} = {self._place(tile)};" for tile, name in sources.items()]
-        lines += [
-            f"std::int32_t* to = {self._place(linear.tile)};",
-            *self._by_matrices(linear, packed, sources, number),
-            *_by_vectors(linear, packed, sources, number),
-        ]
-        return ["{", *(f"  {line}" for line in lines), "}"]
-
-    def _by_matrices(self, linear: Linear, packed: Packed, sources: dict[Tile, str], number: int) -> list[str]:
-        """The sums by AMX, where they are large enough; the line behind is the other way."""
-        if not matrix_stages(packed):
-            return []
-        self.constants += ["#if defined(HITFABRIC_AMX)", _array("std::int8_t", f"matrices_{number}", matrices(packed))]
-        self.constants.append("#endif")
-        listed = ", ".join(f"{{{sources[stage.tile]}, {-(-stage.groups // MATRIX)}}}" for stage in packed.stages)
-        fours = len(packed.bias) // 4
-        shift = packed.stages[0].shift
-        return [
-            "#if defined(HITFABRIC_AMX)",
-            f"const MatrixSource listed[] = {{{listed}}};",
-            "const auto finish = [&](int four, const std::int32_t* found) {",
-            "  for_rows(count, Stream{}, [&](auto together, int lane, Stream&) HITFABRIC_ALWAYS {",
-            "    Sums<decltype(together)::value> sums;",
-            "    sums.take(found + lane);",
-            *([f"    sums.shift({shift});"] if shift else []),
-            f"    sums.add_bias(bias_{number} + 4 * four);",
-            f"    {_finish(linear)}.write(in_lanes(sums), to + four * {linear.tile.kind.bytes} * kRows + lane);",
-            "  });",
-            "};",
-            f"if (count > 1) matrix_sums(listed, {len(packed.stages)}, matrices_{number}, {fours}, finish);",
-            "if (count == 1)",
-            "#endif",
-        ]
-
-    def _constants(self, number: int, packed: Packed) -> None:
-        self.constants += [
-            "#if defined(HITFABRIC_WIDENED)",
-            _array("std::int32_t", f"weights_{number}", packed.widened),
-            "#else",
-            _array("std::int32_t", f"weights_{number}", packed.weights),
-            "#endif",
-            _array("std::int32_t", f"bias_{number}", packed.bias),
-            _array("std::uint16_t", f"groups_{number}", packed.groups),
-        ]
-
-    def _wide(self, linear: Linear) -> list[str]:
-        number, width = self._next(), linear.tile.width
-        bias = ", ".join(_int64(value) for value in linear.bias)
-        self.constants.append(f"constexpr std::int64_t bias_{number}[] = {{{bias}}};")
-        lines = ["{", f"  std::int64_t sums[{width} * kRows];", f"  wide_start(bias_{number}, {width}, sums);"]
-        for k, term in enumerate(linear.terms):
-            rows, features = np.nonzero(term.weight)
-            if len(rows) == 0:
-                continue
-            terms = ", ".join(
-                f"{{{o}, {f}, {_int64(int(term.weight[o, f]) << term.shift)}}}"
-                for o, f in zip(rows, features, strict=True)
-            )
-            self.constants.append(f"constexpr WideTerm terms_{number}_{k}[] = {{{terms}}};")
-            arguments = f"{self._place(term.tile)}, {term.tile.offset}, terms_{number}_{k}, {len(rows)}, sums"
-            lines.append(f"  wide_terms<{term.tile.kind.c_type}>({arguments});")
-        rounding, low, high = _rounding(linear.form), -(2**62), 2**62
-        if linear.form is not None:
-            low, high = linear.form.low, linear.form.high
-        limits = f"{linear.shift}, {_int64(low)}, {_int64(high)}, {linear.tile.offset}"
-        types = f"{rounding}, {linear.tile.kind.c_type}"
-        lines.append(f"  wide_finish<{types}>(sums, {width}, {limits}, {self._place(linear.tile)});")
-        return [*lines, "}"]
-
     def _store(self, store: Store) -> Iterable[str]:
         target = f"call.{'taps' if store.integers else 'outputs'}[{store.number}]"
         yield f"if ({target}) {{"
@@ -260,60 +185,6 @@ class _Writer:
         types = f"{tile.kind.c_type}, {tile.width}"
         return f"store_floats<{types}>({self._place(tile)}, {tile.offset}, {scale}, count, {rows});"
 
-    def _next(self) -> int:
-        self._count += 1
-        return self._count
-
-
-def _by_vectors(linear: Linear, packed: Packed, sources: dict[Tile, str], number: int) -> list[str]:
-    every = {stage.tile: stage for stage in packed.stages if stage.visit == EVERY}
-    return [
-        "{",
-        *(
-            f"  const Row<{stage.kernel}, {stage.groups}> {sources[tile]}_row({sources[tile]}, count);"
-            for tile, stage in every.items()
-        ),
-        f"  Stream stream{{weights_{number}, groups_{number}}};",
-        f"  for (int four = 0; four < {len(packed.bias) // 4}; ++four) {{",
-        f"    const std::int32_t* bias = bias_{number} + 4 * four;",
-        f"    std::int32_t* at = to + four * {linear.tile.kind.bytes} * kRows;",
-        "    stream = for_rows(count, stream, [&](auto together, int lane, Stream& s) HITFABRIC_ALWAYS {",
-        "      Sums<decltype(together)::value> sums;",
-        *(f"      {line}" for line in _sums(packed, sources)),
-        f"      {_finish(linear)}.write(in_lanes(sums), at + lane);",
-        "    });",
-        "  }",
-        "}",
-    ]
-
-
-def _sums(packed: Packed, sources: dict[Tile, str]) -> Iterable[str]:
-    late = any(stage.shift for stage in packed.stages)
-    yield "sums.clear();" if late else "sums.start(bias);"
-    for k, stage in enumerate(packed.stages):
-        x = sources[stage.tile]
-        row = f"{x}_row, " if stage.visit == EVERY else ""
-        yield f"{stage.visit}<{stage.kernel}>(sums, {x} + lane, {row}s);"
-        following = packed.stages[k + 1].shift if k + 1 < len(packed.stages) else 0
-        if stage.shift > following:
-            yield f"sums.shift({stage.shift - following});"
-    if late:
-        yield "sums.add_bias(bias);"
-
-
-def _finish(linear: Linear) -> str:
-    form, kind = linear.form, linear.tile.kind
-    if form is None:
-        return "AsInts{}"
-    arguments = f"{{{linear.shift}, {form.low}, {form.high}}}"
-    if kind is Kind.BYTE:
-        return f"ToBytes<{_rounding(form)}, {str(linear.tile.offset != 0).lower()}>{arguments}"
-    return f"To{'Shorts' if kind is Kind.SHORT else 'Ints'}<{_rounding(form)}>{arguments}"
-
-
-def _rounding(form: FixedPoint | None) -> str:
-    return "Rounding::kHalfEven" if form is not None and form.rounding == "RND_CONV" else "Rounding::kFloor"
-
 
 def _scale(exponent: int) -> str:
     return repr(2.0**exponent)
@@ -321,16 +192,6 @@ def _scale(exponent: int) -> str:
 
 def _as(kind: str, place: str) -> str:
     return place if kind == "std::int32_t" else f"reinterpret_cast<{kind}*>({place})"
-
-
-def _int64(value: int) -> str:
-    value = (value + (1 << 63)) % (1 << 64) - (1 << 63)
-    return f"static_cast<std::int64_t>({value % (1 << 64)}u)"
-
-
-def _array(kind: str, name: str, values: Iterable[int]) -> str:
-    body = ", ".join([*(str(int(value)) for value in values), *["0"] * SLACK])
-    return f"alignas(64) constexpr {kind} {name}[] = {{{body}}};"
 
 
 HEADER = """\
@@ -348,5 +209,3 @@ const Program HITFABRIC_PROGRAM = {kPhases, static_cast<int>(sizeof(kPhases) / s
 
 }  // namespace hitfabric
 """
-
-__all__ = ["Stored", "network_info", "network_source", "operations_of"]
