@@ -109,9 +109,8 @@ class CompiledSearch:
 
     def __init__(self, library: ctypes.CDLL, points: NDArray[np.float32], *, threads: int) -> None:
         self._library, self._threads, self._hits = library, ctypes.c_int(threads), len(points)
-        self._handle = ctypes.c_void_p(
-            library.hitfabric_radius_open(pointer(points), *map(ctypes.c_int64, points.shape))
-        )
+        shape = map(ctypes.c_int64, points.shape)
+        self._handle = ctypes.c_void_p(library.hitfabric_radius_open(pointer(points), *shape, self._threads))
         if not self._handle:
             raise GraphError(f"out of memory for {len(points)} hits", remedy="give smaller events")
 

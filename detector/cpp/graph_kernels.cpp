@@ -132,10 +132,10 @@ constexpr int kOutOfMemory = 1;
 constexpr int kBadIndex = 2;
 
 // Builds the tree of points float32 [hits, dimensions]; null if memory or the 32-bit indices do not suffice.
-void* hitfabric_radius_open(const float* points, std::int64_t hits, std::int64_t dimensions) {
+void* hitfabric_radius_open(const float* points, std::int64_t hits, std::int64_t dimensions, int threads) {
   if (hits > std::numeric_limits<std::int32_t>::max()) return nullptr;
   try {
-    return new Search{hitfabric::PointTree(points, hits, dimensions), {}, 0};
+    return new Search{hitfabric::PointTree(points, hits, dimensions, threads), {}, 0};
   } catch (const std::bad_alloc&) {
     return nullptr;
   }

@@ -10,9 +10,11 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <utility>
 #include <vector>
 
+#include "blocks.h"
 #include "lanes.h"
 
 namespace hitfabric {
@@ -36,30 +38,45 @@ struct Radius {
 
 class PointTree {
  public:
-  // points: [hits, dimensions], row by row.
-  PointTree(const float* points, std::int64_t hits, std::int64_t dimensions)
-      : hits_(hits), dimensions_(dimensions), order_(static_cast<std::size_t>(hits)) {
-    for (std::int64_t hit = 0; hit < hits; ++hit)
-      order_[static_cast<std::size_t>(hit)] = static_cast<std::int32_t>(hit);
-    const std::int64_t leaves = (hits + kLanes - 1) / kLanes;
-    nodes_.reserve(static_cast<std::size_t>(2 * leaves));
-    boxes_.reserve(static_cast<std::size_t>(4 * leaves * dimensions));
-    std::vector<std::pair<float, std::int32_t>> keys(order_.size());
-    if (hits > 0) split(points, 0, hits, keys);
-    store(points, leaves);
+  // points: [hits, dimensions], row by row. The tree does not depend on the number of threads.
+  PointTree(const float* points, std::int64_t hits, std::int64_t dimensions, int threads)
+      : hits_(hits),
+        dimensions_(dimensions),
+        order_(static_cast<std::size_t>(hits)),
+        nodes_(static_cast<std::size_t>(hits == 0 ? 0 : 2 * leaves() - 1)),
+        boxes_(nodes_.size() * static_cast<std::size_t>(2 * dimensions)),
+        leaf_node_(static_cast<std::size_t>(leaves())) {
+    std::iota(order_.begin(), order_.end(), 0);
+    if (hits == 0) return;
+    std::vector<Key> keys(order_.size());
+    // The halves near the root one after the other, the subtrees below side by side.
+    std::vector<Subtree> subtrees{{0, 0, leaves()}};
+    for (int level = 0; level < kSerialLevels; ++level) {
+      std::vector<Subtree> halves;
+      for (const Subtree& subtree : subtrees) split(points, subtree, keys, halves);
+      subtrees.swap(halves);
+    }
+    for_blocks(static_cast<std::int64_t>(subtrees.size()), threads, [&](std::int64_t block) {
+      std::vector<Subtree> open{subtrees[static_cast<std::size_t>(block)]};
+      while (!open.empty()) {
+        const Subtree subtree = open.back();
+        open.pop_back();
+        split(points, subtree, keys, open);
+      }
+    });
+    store(points, threads);
   }
 
   std::int64_t hits() const { return hits_; }
   std::int64_t dimensions() const { return dimensions_; }
-  std::int64_t leaves() const { return static_cast<std::int64_t>(starts_.size()); }
+  std::int64_t leaves() const { return (hits_ + kLanes - 1) / kLanes; }
 
   // Hit at a place in the order of the tree.
   std::int32_t hit(std::int64_t place) const { return order_[static_cast<std::size_t>(place)]; }
 
-  std::int64_t leaf_start(std::int64_t leaf) const { return starts_[static_cast<std::size_t>(leaf)]; }
-  std::int64_t leaf_end(std::int64_t leaf) const {
-    return leaf + 1 < leaves() ? starts_[static_cast<std::size_t>(leaf + 1)] : hits_;
-  }
+  // All leaves are full but the last.
+  std::int64_t leaf_start(std::int64_t leaf) const { return leaf * kLanes; }
+  std::int64_t leaf_end(std::int64_t leaf) const { return std::min((leaf + 1) * kLanes, hits_); }
 
   // Calls found(first place, second place), first < second, for every pair within the radius of which the first is in
   // the given leaf.
@@ -92,55 +109,60 @@ class PointTree {
   }
 
  private:
-  // Nodes in preorder: a subtree ends where `skip` leads, and holds the leaves before `end_leaf`.
+  // Nodes are in preorder: a subtree ends where `skip` leads.
   struct Node {
     std::int32_t skip;
     std::int32_t first_leaf;
     std::int32_t end_leaf;
   };
 
+  // A node yet to be made, and its leaves.
+  struct Subtree {
+    std::int64_t node;
+    std::int64_t first_leaf;
+    std::int64_t end_leaf;
+  };
+
+  using Key = std::pair<float, std::int32_t>;
+  static constexpr int kSerialLevels = 3;
+  static constexpr std::int64_t kStoringBlocks = 16;
+
   const float* row(std::int64_t place) const { return &rows_[static_cast<std::size_t>(place * dimensions_)]; }
   const float* lanes(std::int64_t leaf) const { return &lanes_[static_cast<std::size_t>(leaf * dimensions_ * kLanes)]; }
   // Lowest and highest coordinate of each dimension in turn.
   const float* box(std::int32_t node) const { return &boxes_[static_cast<std::size_t>(node * 2 * dimensions_)]; }
 
-  // Makes the subtree of the points from first to last: halves of whole leaves along the widest dimension.
-  void split(const float* points, std::int64_t first, std::int64_t last,
-             std::vector<std::pair<float, std::int32_t>>& keys) {
-    const std::size_t node = nodes_.size();
-    nodes_.push_back({0, static_cast<std::int32_t>(starts_.size()), 0});
-    const std::int64_t widest = add_box(points, first, last);
-    const std::int64_t whole = (last - first + kLanes - 1) / kLanes;
-    if (whole <= 1) {
-      leaf_node_.push_back(static_cast<std::int32_t>(node));
-      starts_.push_back(first);
-    } else {
-      const std::int64_t middle = first + whole / 2 * kLanes;
-      for (std::int64_t place = first; place < last; ++place) {
-        const std::int32_t hit = order_[static_cast<std::size_t>(place)];
-        keys[static_cast<std::size_t>(place)] = {points[hit * dimensions_ + widest], hit};
-      }
-      std::nth_element(keys.begin() + first, keys.begin() + middle, keys.begin() + last);
-      for (std::int64_t place = first; place < last; ++place) {
-        order_[static_cast<std::size_t>(place)] = keys[static_cast<std::size_t>(place)].second;
-      }
-      split(points, first, middle, keys);
-      split(points, middle, last, keys);
+  // Makes a node and orders its points into halves of whole leaves along the widest dimension; appends the halves.
+  void split(const float* points, const Subtree& subtree, std::vector<Key>& keys, std::vector<Subtree>& halves) {
+    const auto [node, first_leaf, end_leaf] = subtree;
+    const std::int64_t end_node = node + 2 * (end_leaf - first_leaf) - 1;
+    nodes_[static_cast<std::size_t>(node)] = {static_cast<std::int32_t>(end_node),
+                                              static_cast<std::int32_t>(first_leaf),
+                                              static_cast<std::int32_t>(end_leaf)};
+    const std::int64_t first = leaf_start(first_leaf), last = leaf_end(end_leaf - 1);
+    const std::int64_t widest = make_box(points, node, first, last);
+    if (end_leaf - first_leaf == 1) {
+      leaf_node_[static_cast<std::size_t>(first_leaf)] = static_cast<std::int32_t>(node);
+      return;
     }
-    nodes_[node].skip = static_cast<std::int32_t>(nodes_.size());
-    nodes_[node].end_leaf = static_cast<std::int32_t>(starts_.size());
+    const std::int64_t middle_leaf = (first_leaf + end_leaf) / 2, middle = leaf_start(middle_leaf);
+    for (std::int64_t place = first; place < last; ++place) {
+      keys[static_cast<std::size_t>(place)] = {points[hit(place) * dimensions_ + widest], hit(place)};
+    }
+    std::nth_element(keys.begin() + first, keys.begin() + middle, keys.begin() + last);
+    for (std::int64_t place = first; place < last; ++place) {
+      order_[static_cast<std::size_t>(place)] = keys[static_cast<std::size_t>(place)].second;
+    }
+    halves.push_back({node + 1, first_leaf, middle_leaf});
+    halves.push_back({node + 2 * (middle_leaf - first_leaf), middle_leaf, end_leaf});
   }
 
-  // Appends the box of the points from first to last and returns its widest dimension.
-  std::int64_t add_box(const float* points, std::int64_t first, std::int64_t last) {
-    const std::size_t start = boxes_.size();
-    for (std::int64_t d = 0; d < dimensions_; ++d) {
-      boxes_.push_back(std::numeric_limits<float>::infinity());
-      boxes_.push_back(-std::numeric_limits<float>::infinity());
-    }
-    float* const box = boxes_.data() + start;
-    for (std::int64_t place = first; place < last; ++place) {
-      const float* const point = points + order_[static_cast<std::size_t>(place)] * dimensions_;
+  // Makes the box of the points from first to last and returns its widest dimension.
+  std::int64_t make_box(const float* points, std::int64_t node, std::int64_t first, std::int64_t last) {
+    float* const box = &boxes_[static_cast<std::size_t>(node * 2 * dimensions_)];
+    for (std::int64_t d = 0; d < dimensions_; ++d) box[2 * d] = box[2 * d + 1] = points[hit(first) * dimensions_ + d];
+    for (std::int64_t place = first + 1; place < last; ++place) {
+      const float* const point = points + hit(place) * dimensions_;
       for (std::int64_t d = 0; d < dimensions_; ++d) {
         box[2 * d] = std::min(box[2 * d], point[d]);
         box[2 * d + 1] = std::max(box[2 * d + 1], point[d]);
@@ -154,17 +176,23 @@ class PointTree {
   }
 
   // Copies the points in the order of the tree: by rows, and by lanes of each leaf.
-  void store(const float* points, std::int64_t leaves) {
+  void store(const float* points, int threads) {
     rows_.resize(static_cast<std::size_t>(hits_ * dimensions_));
-    lanes_.assign(static_cast<std::size_t>(leaves * dimensions_ * kLanes), 0.0F);
-    for (std::int64_t leaf = 0; leaf < leaves; ++leaf) {
-      for (std::int64_t place = leaf_start(leaf); place < leaf_end(leaf); ++place) {
-        for (std::int64_t d = 0; d < dimensions_; ++d) {
-          const float value = points[hit(place) * dimensions_ + d];
-          rows_[static_cast<std::size_t>(place * dimensions_ + d)] = value;
-          lanes_[static_cast<std::size_t>((leaf * dimensions_ + d) * kLanes + place - leaf_start(leaf))] = value;
-        }
-      }
+    lanes_.resize(static_cast<std::size_t>(leaves() * dimensions_ * kLanes));
+    for_blocks(kStoringBlocks, threads, [&](std::int64_t block) {
+      const std::int64_t end = part_start(leaves(), kStoringBlocks, block + 1);
+      for (std::int64_t leaf = part_start(leaves(), kStoringBlocks, block); leaf < end; ++leaf)
+        store_leaf(points, leaf);
+    });
+  }
+
+  void store_leaf(const float* points, std::int64_t leaf) {
+    float* row = &rows_[static_cast<std::size_t>(leaf_start(leaf) * dimensions_)];
+    float* const lanes = &lanes_[static_cast<std::size_t>(leaf * dimensions_ * kLanes)];
+    for (std::int64_t place = leaf_start(leaf); place < leaf_end(leaf); ++place) {
+      const float* const point = points + hit(place) * dimensions_;
+      row = std::copy_n(point, dimensions_, row);
+      for (std::int64_t d = 0; d < dimensions_; ++d) lanes[d * kLanes + place - leaf_start(leaf)] = point[d];
     }
   }
 
@@ -210,7 +238,6 @@ class PointTree {
   std::vector<Node> nodes_;
   std::vector<float> boxes_;
   std::vector<std::int32_t> leaf_node_;
-  std::vector<std::int64_t> starts_;
   std::vector<float> rows_;
   std::vector<float> lanes_;
 };

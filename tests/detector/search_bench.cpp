@@ -56,7 +56,7 @@ Edges all_pairs(const Cloud& cloud, double radius, const double* window) {
 
 Edges compiled(const Cloud& cloud, double radius, const double* window, int threads) {
   const std::unique_ptr<void, void (*)(void*)> search(
-      hitfabric_radius_open(cloud.points.data(), cloud.hits, cloud.dimensions), hitfabric_radius_close);
+      hitfabric_radius_open(cloud.points.data(), cloud.hits, cloud.dimensions, threads), hitfabric_radius_close);
   std::int64_t sizes[2] = {0, 0};
   std::int64_t neighbours = 0;
   Edges edges;
