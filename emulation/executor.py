@@ -41,7 +41,7 @@ class Executor(Protocol):
 
 EXECUTORS = ("golden", "native", "numpy", "csim")
 
-NATIVE_OVER_NUMPY = 5
+NATIVE_OVER_NUMPY = 10
 """Rough factor in speed, for the warning; docs/performance.md has the measurements."""
 
 
