@@ -53,9 +53,9 @@ class Curve:
 
 
 def curves(measurements: Sequence[Measurement]) -> list[Curve]:
-    """Curves of every side, network and number of threads."""
+    """Curves of every side, network and number of threads; means over several graphs are no point of them."""
     best: dict[tuple[str, str, int], dict[int, float]] = {}
-    for each in measurements:
+    for each in (each for each in measurements if each.graphs <= 1):
         times = best.setdefault((each.network, each.side, each.threads), {})
         times[each.items] = min(each.median, times.get(each.items, each.median))
     found = []

@@ -6,6 +6,7 @@ import os
 import platform
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,14 +16,23 @@ from rich.console import Console
 from rich.table import Table
 
 PEERS = {
-    "onnxruntime_float32": ("onnxruntime_float32", ""),
-    "onnxruntime_int8": ("onnxruntime_int8", ""),
-    "torch_float32": ("torch_float32", ""),
-    "torch_float32_eager": ("torch_float32", "eager"),
-    "torch_float32_compiled": ("torch_float32", "compiled"),
-    "exact_gemm": ("exact_gemm", ""),
+    "onnxruntime_float32": ("onnxruntime_float32", "*"),
+    "onnxruntime_int8": ("onnxruntime_int8", "*"),
+    "torch_float32": ("torch_float32", "*"),
+    "torch_float32_eager": ("torch_float32", "eager*"),
+    "torch_float32_compiled": ("torch_float32", "compiled*"),
+    "exact_gemm": ("exact_gemm", "*"),
 }
-"""Family and beginning of the variant by what a ratio's key calls them; the fastest variant counts."""
+"""Family and pattern of the variant by what a ratio's key calls them; the fastest variant counts."""
+
+CALL_PEERS = {
+    **PEERS,
+    "onnxruntime_float32": ("onnxruntime_float32", "*run"),
+    "onnxruntime_float32_io_binding": ("onnxruntime_float32", "*io binding"),
+    "onnxruntime_int8": ("onnxruntime_int8", "*run"),
+    "onnxruntime_int8_io_binding": ("onnxruntime_int8", "*io binding"),
+}
+"""The same for single rows, where a call is given new arrays: bound ones, which spare that, are told apart."""
 
 PER_ITEM = ("csim", "golden")
 """Sides of one thread whose time grows with every row: compared by the cost of a row at their own largest size."""
@@ -49,13 +59,13 @@ class Times:
     def __init__(self, measurements: Sequence[Measurement]) -> None:
         self._all = measurements
 
-    def best(self, side: str, network: str, items: int, threads: int, variant: str = "") -> float | None:
+    def best(self, side: str, network: str, items: int, threads: int, variant: str = "*") -> float | None:
         """Median of the fastest variant, in seconds a call; None where none was measured."""
         found = (
             each.median
             for each in self._all
             if (each.side, each.network, each.items, each.threads) == (side, network, items, threads)
-            and each.variant.startswith(variant)
+            and fnmatchcase(each.variant, variant)
         )
         return min(found, default=None)
 
@@ -70,7 +80,8 @@ class Times:
         native = self.best("native", network, items, threads)
         if native is None:
             return {}
-        found = {key: self.best(side, network, items, threads, variant) for key, (side, variant) in PEERS.items()}
+        peers = PEERS if items > 1 else CALL_PEERS
+        found = {key: self.best(side, network, items, threads, variant) for key, (side, variant) in peers.items()}
         if items > 1:
             for side in PER_ITEM:
                 cost = self.per_item(side, network)
@@ -158,11 +169,10 @@ def print_ratios(console: Console, ratios: Ratios, by_network: dict[str, Ratios]
     """The headline ratios and those of each network."""
     table = Table("ratio", title="time of the other side over that of native", title_justify="left")
     table.add_column("smallest", justify="right")
-    for network in by_network:
-        table.add_column(network, justify="right")
+    table.add_column("by network")
     for key, ratio in ratios.items():
-        cells = [by_network[network].get(key) for network in by_network]
-        table.add_row(key, f"{ratio:,.2f}", *("" if cell is None else f"{cell:,.2f}" for cell in cells))
+        each = ", ".join(f"{network}: {found[key]:,.2f}" for network, found in by_network.items() if key in found)
+        table.add_row(key, f"{ratio:,.2f}", each)
     console.print(table)
 
 

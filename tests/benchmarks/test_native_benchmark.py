@@ -11,40 +11,27 @@ import native_compare
 import native_sides
 import numpy as np
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from native import main
 from native_compare import Comparison, compare_nodes, golden_outputs
 from native_figure import curves, fit
-from native_graph_sides import onnx_graph_sides, plain, torch_graph_sides
 from native_measure import Bench, Measurement, Settings
 from native_networks import (
-    INPUTS,
     RowNetwork,
     Workload,
-    graph_inputs,
-    load_interaction_network,
     make_row_network,
-    read_inputs,
     row_inputs,
-    simulated_graph,
 )
-from native_onnx import onnx_row_sides
 from native_report import make_ratios, smallest
-from native_run import QUICK, Plan, headline_edges, measure_row_network
-from native_sides import ExactGemm, Side, executor_side, float_network, torch_row_sides
+from native_run import QUICK, Plan, measure_row_network
+from native_sides import Side
 from numpy.typing import NDArray
 
-from hitfabric.core import GraphError
-from hitfabric.detector import GraphSample, write_graph
 from hitfabric.emulation import make_executor
-from hitfabric.models.float_networks import load_float_network
-from hitfabric.quantization import Dense, FixedPoint, GraphBuilder, TypedGraph
+from hitfabric.quantization import TypedGraph
 
 SMALL = RowNetwork(hidden=(16, 16))
 SPARSE = RowNetwork(hidden=(16, 16), sparsity=0.8)
-SHORT = Settings(repeats=3, sample_seconds=0.0, side_seconds=0.0, longest_seconds=1e9)
+SHORT = Settings(repeats=3, sample_seconds=0.0, side_seconds=0.0, longest_seconds=1e9, longest_reference_seconds=1e9)
 TINY = Plan(
     rows=(1, 40, 200),
     headline_rows=200,
@@ -106,7 +93,8 @@ def test_whole_benchmark_writes_what_it_promises(tmp_path: Path, capsys: pytest.
     graph_peers = {"onnxruntime_float32", "torch_float32", "torch_float32_eager", "golden", "csim"}
     keys |= {f"native_vs_{peer}_1_thread" for peer in (*peers, "csim")}
     keys |= {f"native_vs_{peer}_sparse{end}" for peer in peers for end in ("", "_1_thread")}
-    keys |= {f"native_vs_{peer}{form}_batch1" for peer in peers - {"golden"} for form in ("", "_sparse")}
+    bound = {"onnxruntime_float32_io_binding", "onnxruntime_int8_io_binding"}
+    keys |= {f"native_vs_{peer}{form}_batch1" for peer in bound | peers - {"golden"} for form in ("", "_sparse")}
     ends = ("", "_1_thread", "_small")
     keys |= {f"native_vs_{peer}_interaction_network{end}" for peer in graph_peers for end in ends}
     assert set(content["ratios"]) == keys
@@ -134,77 +122,6 @@ def test_a_wrong_native_executor_is_counted(
     assert content["mismatches"] == 2 * 2 + 1  # one in every output, and one among all nodes
     assert content["mismatches_by_side"] == {"native": 5, "exact_gemm": 0}
     assert "native: 5 of" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-def test_compiled_torch_computes_the_same(small: TypedGraph) -> None:
-    data = workload(300).batches[0]
-    expected = golden_outputs(small, data)
-    for side in torch_row_sides(small, threads=1, compiled=True):
-        found = side.prepare(data)()
-        if side.exact:
-            assert np.array_equal(found, expected), side.name
-        else:
-            assert np.allclose(found, float_network(small)(torch.from_numpy(data["features"])).numpy(), atol=1e-4)
-
-
-@given(seed=st.integers(0, 2**32 - 1), rounding=st.sampled_from(["TRN", "RND_CONV"]), symmetric=st.booleans())
-def test_exact_emulator_is_exact(seed: int, rounding: Any, symmetric: bool) -> None:
-    generator, builder = np.random.default_rng(seed), GraphBuilder()
-    weights = FixedPoint(signed=True, width=8, integer=int(generator.integers(-3, 4)), overflow="SAT_SYM")
-    overflow = "SAT_SYM" if symmetric else "SAT"
-    form = FixedPoint(signed=True, width=8, integer=2, rounding=rounding, overflow=overflow)
-    source = builder.input("features", shape=("R", 5), format=form)
-    for number, width in enumerate((7, 3)):
-        source = builder.dense(
-            f"dense{number}",
-            source,
-            weight=generator.integers(weights.low, weights.high + 1, (width, builder.nodes[source].tensor.width)),
-            weight_format=weights,
-            bias=generator.integers(-128, 128, width),
-            bias_format=FixedPoint(signed=True, width=8, integer=int(generator.integers(0, 4))),
-        )
-        source = builder.requantize(f"quant{number}", source, format=form) if number == 0 else source
-    builder.output("result", source)
-    graph = TypedGraph.from_builder(builder, name="small")
-    rows = {"features": generator.normal(0, 2, (50, 5)).astype(np.float32)}
-    found = ExactGemm(graph)(torch.from_numpy(rows["features"].copy())).numpy()
-    assert np.array_equal(found, make_executor("golden", graph).run(rows)["result"])
-
-
-def test_emulator_refuses_what_float32_cannot_hold() -> None:
-    wide, builder = FixedPoint(signed=True, width=16, integer=8), GraphBuilder()
-    source = builder.input("features", shape=("R", 2), format=wide)
-    options: dict[str, Any] = {"weight_format": wide, "bias": np.array([0]), "bias_format": wide}
-    builder.output("result", builder.dense("dense", source, weight=np.array([[9000, 9000]]), **options))
-    with pytest.raises(GraphError, match="float32 does not hold"):
-        ExactGemm(TypedGraph.from_builder(builder, name="wide"))
-
-
-def test_networks_use_their_formats() -> None:
-    for spec, zeros in ((SMALL, 0.02), (SPARSE, 0.8)):
-        graph = make_row_network(spec)
-        dense = [node for node in graph.nodes if isinstance(node, Dense)]
-        assert [node.weight.shape for node in dense] == [(16, INPUTS), (16, 16), (8, 16)]
-        assert graph.inputs[0].tensor.format.width == 12
-        assert all(node.weight_format.width == 8 and np.abs(node.weight).max() >= 120 for node in dense)
-        share = np.concatenate([node.weight.ravel() == 0 for node in dense]).mean()
-        assert share == pytest.approx(zeros, abs=0.02)
-        outputs = golden_outputs(graph, workload(500).batches[0])
-        assert all(len(np.unique(column)) > 20 for column in outputs.T)  # nothing is stuck
-
-
-def test_onnx_sides_compute_the_network(small: TypedGraph) -> None:
-    data = workload(400).batches[0]
-    expected = float_network(small)(torch.from_numpy(data["features"])).numpy()
-    golden = golden_outputs(small, data)
-    sides = onnx_row_sides(small, data["features"], threads=1)
-    assert {side.family for side in sides} == {"onnxruntime_float32", "onnxruntime_int8"}
-    for side in sides:
-        found = side.prepare(data)()
-        if side.family == "onnxruntime_float32":
-            assert np.allclose(found, expected, atol=1e-4)
-        assert np.corrcoef(found.ravel(), golden.ravel())[0, 1] > 0.98, side.name
 
 
 def test_a_single_planted_difference_is_counted(small: TypedGraph) -> None:
@@ -248,12 +165,16 @@ def test_a_float_side_of_another_network_is_left_out() -> None:
 
 def test_slow_and_limited_sides_are_left_out_with_a_reason() -> None:
     answer: Any = lambda inputs: lambda: np.zeros((4, 1))  # noqa: E731
-    sides = [Side(family="golden", prepare=answer), Side(family="csim", prepare=answer, maxima=(10, 20))]
-    bench = Bench(replace(SHORT, longest_seconds=0.0))
+    sides = [
+        Side(family="torch_float32", prepare=answer),
+        Side(family="golden", prepare=answer, threaded=False),
+        Side(family="csim", prepare=answer, threaded=False, maxima=(10, 20)),
+    ]
+    bench = Bench(replace(SHORT, longest_reference_seconds=0.0))
     bench.measure(Workload(network="n", items=15, nodes=8, batches=({},)), sides, threads=1)
-    assert len(bench.measurements) == 2 and bench.skipped == []
+    assert len(bench.measurements) == 3 and bench.skipped == []
     bench.measure(Workload(network="n", items=25, nodes=8, batches=({},)), sides, threads=1)
-    assert len(bench.measurements) == 2
+    assert [each.side for each in bench.measurements[3:]] == ["torch_float32"]
     assert "the limit is 0 s" in bench.skipped[0].reason
     assert bench.skipped[1].reason == "larger than the maxima of 10 nodes and 20 edges"
 
@@ -289,6 +210,10 @@ def test_ratios_take_the_fastest_variant_and_the_smallest_network() -> None:
         measurement("onnxruntime_float32", second, 200, 2.0, variant="run"),
         measurement("torch_float32", first, 200, 1.0, variant="compiled"),
         measurement("torch_float32", first, 200, 1.5, variant="eager"),
+        measurement("native", first, 1, 0.5),
+        measurement("native", second, 1, 0.5),
+        *(measurement("onnxruntime_float32", name, 1, 2.0, variant="run") for name in (first, second)),
+        *(measurement("onnxruntime_float32", name, 1, 1.0, variant="io binding") for name in (first, second)),
         measurement("csim", first, 1, 5.0),
         measurement("csim", first, 40, 100.0),
         measurement("csim", second, 40, 100.0),
@@ -300,6 +225,9 @@ def test_ratios_take_the_fastest_variant_and_the_smallest_network() -> None:
     assert by_network[first]["native_vs_torch_float32_eager"] == 3.0
     assert "native_vs_torch_float32" not in ratios  # one network lacks it
     assert ratios["native_vs_csim"] == 100.0 / 40 * 200 / 0.5
+    assert ratios["native_vs_onnxruntime_float32_batch1"] == 4.0
+    assert ratios["native_vs_onnxruntime_float32_io_binding_batch1"] == 2.0
+    assert "native_vs_csim_batch1" not in ratios
     assert smallest([]) == {}
 
 
@@ -313,48 +241,6 @@ def test_exponent_is_of_the_upper_decades() -> None:
     assert curve.seconds == (2.0,) and curve.exponent is None
 
 
-@given(nodes=st.integers(20, 3_000), ratio=st.integers(1, 8), seed=st.integers(0, 99))
-def test_simulated_graphs_have_the_sizes_asked_for(nodes: int, ratio: int, seed: int) -> None:
-    features, index = simulated_graph(nodes, nodes * ratio, seed=seed)
-    assert features.shape == (nodes, 3) and index.shape == (nodes * ratio, 2)
-    assert index.min() >= 0 and index.max() < nodes
-    layer = np.searchsorted(np.unique(features[:, 0]), features[:, 0])
-    assert np.all(layer[index[:, 1]] - layer[index[:, 0]] == 1)
-    assert np.array_equal(index, simulated_graph(nodes, nodes * ratio, seed=seed)[1])
-
-
-def test_graph_sides_compute_the_shipped_network() -> None:
-    graph, twin = load_interaction_network("event-pixel")
-    data = graph_inputs("event-pixel", *simulated_graph(60, 200))
-    assert data["edges"].shape == (200, 6)
-    expected = load_float_network(twin)(*(torch.from_numpy(array) for array in data.values())).detach().numpy()
-    scale = np.abs(expected).max()
-    for side in [*torch_graph_sides(twin, threads=1, compiled=False), *onnx_graph_sides(twin, data, threads=1)]:
-        assert np.allclose(side.prepare(data)(), expected, atol=1e-4 * scale), side.name
-    assert np.array_equal(golden_outputs(graph, data), make_executor("golden", graph).run(data)["logits"])
-    assert plain(load_float_network(twin), "index_add") is not load_float_network(twin)
-
-
-def test_graphs_of_a_folder_take_the_place_of_simulated_ones(tmp_path: Path) -> None:
-    features, index = simulated_graph(50, 90)
-    edges = graph_inputs("sector-in-8", features, index)
-    units = np.array([1000, np.pi, 1000], dtype=np.float32)
-    sample = GraphSample(
-        name="graph",
-        nodes=features / units,
-        edges=edges["edges"],
-        edge_index=index,
-        labels=np.zeros(90, dtype=np.bool_),
-        particle_id=np.zeros(50, dtype=np.int64),
-    )
-    write_graph(sample, tmp_path)
-    (found,) = read_inputs("sector-in-8", tmp_path, 3)
-    assert np.array_equal(found["edge_index"], index)
-    assert np.allclose(found["nodes"], sample.nodes, atol=1e-5) and np.allclose(found["edges"], sample.edges, atol=1e-3)
-    assert headline_edges(replace(TINY, graphs=tmp_path)) == 90
-    assert headline_edges(TINY) == 150
-
-
 def test_rows_beyond_the_distinct_ones_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("native_run.DISTINCT_ROWS", 16)
     monkeypatch.setattr("native_run.onnx_row_sides", lambda *_, **__: [])
@@ -362,12 +248,6 @@ def test_rows_beyond_the_distinct_ones_repeat(monkeypatch: pytest.MonkeyPatch) -
     measure_row_network(bench, replace(TINY, rows=(50,), threads=(1,)), SPARSE)
     assert bench.comparison.mismatches == {"native": 0, "exact_gemm": 0}
     assert bench.comparison.compared["exact_gemm"] == 2 * 50 * 8
-
-
-def test_executors_as_sides(small: TypedGraph) -> None:
-    native, golden = (executor_side(name, small) for name in ("native", "golden"))
-    assert (native.exact, native.threaded, native.maxima) == (True, True, None)
-    assert (golden.exact, golden.threaded) == (False, False)
 
 
 def test_command_needs_a_file_to_write() -> None:
