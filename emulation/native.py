@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import GraphError
+from ..core import GraphError, ToolError
 from ..quantization import TypedGraph
 from .executor import Arrays, wanted_nodes
 from .inputs import check_inputs, check_shapes
-from .native_build import native_library
+from .native_build import native_instructions, native_library, native_library_here
 from .native_library import NEGATIVE_INDEX, NOT_FINITE, OK, Arguments, NativeLibrary, address_of
 from .native_plan import plan
 
@@ -31,7 +31,7 @@ class NativeExecutor:
     Args:
         graph: The network.
         threads: Threads of one call; by default the cores this process may use.
-        instructions: Instruction set (avx512vnni, avx2 or plain); None takes the best that the processor has.
+        instructions: Instruction set (amx, avx512vnni, avx2 or plain); None takes the best that the processor has.
         extra_flags: Further flags of the compiler, such as those of a sanitizer.
 
     Attributes:
@@ -58,7 +58,12 @@ class NativeExecutor:
         self.threads = threads or len(os.sched_getaffinity(0))
         planned = plan(graph)
         self._maximal_edges = planned.maximal_edges
-        self.library = NativeLibrary(native_library(planned, extra_flags=extra_flags), instructions)
+        if instructions is None:
+            path = native_library_here(planned, extra_flags=extra_flags)
+        else:
+            _check_instructions(instructions, native_instructions(planned))
+            path = native_library(planned, instructions=(instructions,), extra_flags=extra_flags)
+        self.library = NativeLibrary(path, instructions)
         self.instructions = self.library.chosen
         self._expected = [
             (node.name, SIZES[str(node.tensor.shape[0])], node.tensor.width, INT64 if node.tensor.is_index else FLOAT32)
@@ -146,6 +151,11 @@ class NativeExecutor:
             found = self.library.arguments(*lengths, threads=self.threads)
             self._of_thread.__dict__[kind] = found
         return found
+
+
+def _check_instructions(asked: str, able: Sequence[str]) -> None:
+    if asked not in able:
+        raise ToolError(f"no {asked} code for this network and processor", remedy=f"use one of {', '.join(able)}")
 
 
 def _shape(shape: Sequence[object]) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -50,17 +50,34 @@ def network_info(plan: Plan, instructions: Sequence[str]) -> str:
         for nodes in (inputs, plan.graph.outputs, plan.graph.visible)
     ]
     programs = [f"kProgram{name.capitalize()}" for name in instructions]
-    variants = [f'{{"{name}", &{program}}}' for name, program in zip(instructions, programs, strict=True)]
-    lists = {
-        "Table kTables": tables,
-        "EdgeIndex kIndices": columns,
-        "const char* kInputs": names[0],
-        "const char* kOutputs": names[1],
-        "const char* kTaps": names[2],
-        "Variant kVariants": variants,
-    }
+    return _info(
+        lists={
+            "Table kTables": tables,
+            "EdgeIndex kIndices": columns,
+            "const char* kInputs": names[0],
+            "const char* kOutputs": names[1],
+            "const char* kTaps": names[2],
+            "Variant kVariants": [f'{{"{k}", &{name}}}' for k, name in zip(instructions, programs, strict=True)],
+        },
+        programs=programs,
+        maximal_edges=plan.maximal_edges,
+    )
+
+
+def processor_info(instructions: Sequence[str]) -> str:
+    """The description of no network, with nothing but names of instruction sets."""
+    empty = ("Table kTables", "EdgeIndex kIndices", *(f"const char* k{name}" for name in ("Inputs", "Outputs", "Taps")))
+    lists: dict[str, list[str]] = {name: [] for name in empty}
+    return _info(
+        lists=lists | {"Variant kVariants": [f'{{"{name}", nullptr}}' for name in instructions]},
+        programs=(),
+        maximal_edges=0,
+    )
+
+
+def _info(*, lists: Mapping[str, Sequence[str]], programs: Sequence[str], maximal_edges: int) -> str:
     members = [f"{name.split()[-1]}, {len(items)}" for name, items in lists.items()]
-    members.insert(-1, f"{plan.maximal_edges}")
+    members.insert(-1, f"{maximal_edges}")
     return "\n".join(
         [
             '#include "call.h"\n\nnamespace hitfabric {\n',
