@@ -91,6 +91,7 @@ QUICK = Plan(
     rows=(1, 100, 1_000, 10_000, 100_000),
     graph_sizes=((64, 128), (256, 512), (1_000, 6_000), (5_000, 30_000)),
     graph_count=4,
+    graph_networks=("sector-in-40",),  # the smaller, where native gains least
     settings=QUICK_SETTINGS,
 )
 
