@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -90,15 +90,13 @@ class Layer:
         return TypedGraph.from_builder(builder, name="layer")
 
 
-def layers(rows: int) -> list[Layer]:
-    """The layers measured."""
+def layers(rows: int) -> Iterator[Layer]:
+    """The layers measured, one at a time: each holds its data."""
     bytes_, words = FixedPoint(signed=False, width=8, integer=8), FixedPoint(signed=True, width=16, integer=16)
     shapes = ((64, 64, bytes_), (256, 256, bytes_), (12, 64, words))
-    return [
-        Layer(inputs=inputs, outputs=outputs, activations=form, sparsity=sparsity, rows=rows)
-        for sparsity in (0.0, 0.8)
-        for inputs, outputs, form in shapes
-    ]
+    for sparsity in (0.0, 0.8):
+        for inputs, outputs, form in shapes:
+            yield Layer(inputs=inputs, outputs=outputs, activations=form, sparsity=sparsity, rows=rows)
 
 
 @dataclass(frozen=True, kw_only=True)
