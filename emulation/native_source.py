@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from ..quantization import Node
 from .native_arena import Arena
 from .native_linear import LinearSource
 from .native_operations import Aggregate, Gather, Linear, Operation, Quantize, Store
@@ -46,8 +47,9 @@ def network_info(plan: Plan, instructions: Sequence[str]) -> str:
     flags = [[str(2 * k + column in aggregated).lower() for column in (0, 1)] for k in range(len(indices))]
     columns = [f"{{{number}, {{{', '.join(pair)}}}}}" for number, pair in zip(indices, flags, strict=True)]
     names = [
-        [f'"{node.name} {node.tensor.shape[0]} {node.tensor.width}"' for node in nodes]
-        for nodes in (inputs, plan.graph.outputs, plan.graph.visible)
+        [_described(node, "int64" if node.tensor.is_index else "float32") for node in inputs],
+        [_described(node, "float32") for node in plan.graph.outputs],
+        [_described(node, "int64") for node in plan.graph.visible],
     ]
     programs = [f"kProgram{name.capitalize()}" for name in instructions]
     return _info(
@@ -62,6 +64,11 @@ def network_info(plan: Plan, instructions: Sequence[str]) -> str:
         programs=programs,
         maximal_edges=plan.maximal_edges,
     )
+
+
+def _described(node: Node, kind: str) -> str:
+    """A tensor as the interface describes it to callers."""
+    return f'"{node.name} {node.tensor.shape[0]} {node.tensor.width} {kind}"'
 
 
 def processor_info(instructions: Sequence[str]) -> str:

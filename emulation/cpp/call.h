@@ -74,7 +74,7 @@ struct Network {
   int table_count;
   const EdgeIndex* indices;
   int index_count;
-  const char* const* inputs;  // "name dimension features"
+  const char* const* inputs;  // "name dimension features type"
   int input_count;
   const char* const* outputs;
   int output_count;

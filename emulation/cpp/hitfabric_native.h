@@ -53,7 +53,8 @@ int32_t hitfabric_abi_version(void);
 /* Numbers of inputs, outputs and visible nodes. */
 void hitfabric_lengths(int32_t* inputs, int32_t* outputs, int32_t* taps);
 
-/* Name, size ("R", "N" or "E") and features of input, output or visible node number k: "nodes N 3"; NULL beyond. */
+/* Name, size ("R", "N" or "E"), features and type of input, output or visible node number k: "nodes N 3 float32" or
+ * "edge_index E 2 int64"; NULL beyond. */
 const char* hitfabric_input(int32_t k);
 const char* hitfabric_output(int32_t k);
 const char* hitfabric_tap(int32_t k);
