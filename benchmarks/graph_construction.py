@@ -5,22 +5,21 @@
 The radius graphs are those of an event's hits in the 8-dimensional embedding that is shipped, at radii that give the
 wanted number of edges per hit; without --events the event is simulated (ideal helices, about 1e5 hits). All sides start
 from the embedding, end with the same edges in the same order (this is checked) and run in the same process. Times are
-wall times, the median of several runs with their spread; only the sides named so use more than one thread.
+wall times, the median of several runs with their spread; only the sides named so use more than one thread. Libraries
+that hitfabric does not need take part where they are installed (see graph_searches.py).
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from graph_searches import Edges, Points, radius_sides
 from rich.console import Console
 from rich.table import Table
 from scipy.spatial import KDTree
@@ -30,9 +29,7 @@ from hitfabric.detector import (
     Event,
     embedding_features,
     geometric_doublets,
-    inside_out,
     list_events,
-    radius_graph,
     read_event,
     selected_hits,
 )
@@ -44,9 +41,11 @@ from hitfabric.quantization import TypedGraph
 
 EDGES_PER_HIT = (6, 10, 20)
 REPEATS = 5
-GRID_DIMENSIONS = 3
-Edges = NDArray[np.int64]
-Points = NDArray[np.float32]
+SLOW_SECONDS = 3.0
+"""A side that takes longer is timed once."""
+
+HOPELESS_SECONDS = 10.0
+"""A side that took longer is left out at larger radii."""
 
 
 def embed(event: Event) -> Points:
@@ -67,98 +66,6 @@ def radius_for(points: Points, edges_per_hit: float) -> float:
         edges = (tree.query_ball_point(sample, middle, return_length=True).mean() - 1) / 2
         low, high = (middle, high) if edges < edges_per_hit else (low, middle)
     return high
-
-
-def unique_order(pairs: Edges, features: Points) -> Edges:
-    """Direction and order by np.unique, as before `inside_out` sorted integers."""
-    low, high = pairs.min(axis=1), pairs.max(axis=1)
-    distance = features[:, 0].astype(np.float64) ** 2 + features[:, 2].astype(np.float64) ** 2
-    inward = distance[high] < distance[low]
-    keys = np.unique(np.where(inward, high, low) * len(features) + np.where(inward, low, high))
-    return np.stack(np.divmod(keys, len(features)), axis=1)
-
-
-def by_ball(points: Points, radius: float, workers: int) -> Edges:
-    """Neighbours of every hit, each pair twice."""
-    wide = points.astype(np.float64)
-    found = KDTree(wide).query_ball_point(wide, radius, workers=workers, return_sorted=False)
-    counts = np.fromiter(map(len, found), np.int64, len(found))
-    return half(np.repeat(np.arange(len(found)), counts), np.fromiter(itertools.chain(*found), np.int64, counts.sum()))
-
-
-def by_nearest(points: Points, radius: float, workers: int) -> Edges:
-    """As many nearest neighbours as the most crowded hit has, each pair twice."""
-    wide = points.astype(np.float64)
-    tree = KDTree(wide)
-    most = int(tree.query_ball_point(wide, radius, return_length=True, workers=workers).max())
-    _, found = tree.query(wide, k=np.arange(1, most + 1), distance_upper_bound=radius * (1 + 1e-12), workers=workers)
-    centre, column = np.nonzero(found < len(wide))
-    return half(centre, found[centre, column])
-
-
-def by_matrix(points: Points, radius: float) -> Edges:
-    """Sparse matrix of distances, each pair twice."""
-    tree = KDTree(points.astype(np.float64))
-    found = tree.sparse_distance_matrix(tree, radius, output_type="ndarray")
-    return half(found["i"].astype(np.int64), found["j"].astype(np.int64))
-
-
-def by_grid(points: Points, radius: float) -> Edges:
-    """Hits sorted into cells of the widest dimensions; neighbouring cells are joined, then distances are cut."""
-    wide = points.astype(np.float64)
-    widest = np.argsort(-wide.std(axis=0))[:GRID_DIMENSIONS]
-    cells = np.floor((wide[:, widest] - wide[:, widest].min(axis=0)) / radius).astype(np.int64) + 1
-    strides = np.cumprod(np.append(1, cells.max(axis=0)[:-1] + 2))
-    keys = cells @ strides
-    order = np.argsort(keys, kind="stable")
-    keys, columns = keys[order], np.ascontiguousarray(wide[order].T)
-    found = []
-    for step in itertools.product((-1, 0, 1), repeat=GRID_DIMENSIONS):
-        if step < (0,) * GRID_DIMENSIONS:
-            continue  # each pair of cells once
-        start = np.searchsorted(keys, keys + np.dot(step, strides), side="left")
-        end = np.searchsorted(keys, keys + np.dot(step, strides), side="right")
-        if not any(step):
-            start = np.arange(1, len(keys) + 1)
-        counts = np.maximum(end - start, 0)
-        first = np.repeat(np.arange(len(keys)), counts)
-        second = np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts) + start[first]
-        squared = np.zeros(len(first))
-        for column in columns:
-            squared += np.square(column[first] - column[second])
-        near = squared <= radius**2
-        found.append(np.stack([order[first[near]], order[second[near]]], axis=1))
-    return np.concatenate(found)
-
-
-def half(centre: Edges, other: Edges) -> Edges:
-    """Of pairs seen from both hits, those seen from the one of lower index."""
-    once = centre < other
-    return np.stack([centre[once], other[once]], axis=1)
-
-
-def radius_sides(points: Points, features: Points, radius: float) -> dict[str, Callable[[], Edges]]:
-    """What is timed, by name; every side ends in the same order of edges."""
-    cores = os.cpu_count() or 1
-    wide = points.astype(np.float64)
-
-    def pairs(**options: bool | int) -> Edges:
-        return KDTree(wide, **options).query_pairs(radius, output_type="ndarray").astype(np.int64)
-
-    return {
-        "radius_graph": lambda: radius_graph(points, radius, features=features),
-        "KDTree defaults, query_pairs": lambda: inside_out(pairs(), features),
-        "the same, np.unique": lambda: unique_order(pairs(), features),
-        "KDTree unbalanced, leaves of 10": lambda: inside_out(
-            pairs(balanced_tree=False, compact_nodes=False), features
-        ),
-        "KDTree balanced, leaves of 32": lambda: inside_out(pairs(leafsize=32), features),
-        "KDTree query_ball_point": lambda: inside_out(by_ball(points, radius, 1), features),
-        f"the same, {cores} threads": lambda: inside_out(by_ball(points, radius, cores), features),
-        f"KDTree query(k), {cores} threads": lambda: inside_out(by_nearest(points, radius, cores), features),
-        "KDTree sparse_distance_matrix": lambda: inside_out(by_matrix(points, radius), features),
-        "grid of cells, NumPy": lambda: inside_out(by_grid(points, radius), features),
-    }
 
 
 def all_pairs(event: Event, cuts: DoubletCuts) -> Edges:
@@ -182,12 +89,13 @@ def measure(sides: Mapping[str, Callable[[], Edges]], what: str, hits: int) -> l
     found: list[dict[str, object]] = []
     wanted: Edges | None = None
     for side, work in sides.items():
+        begun = time.perf_counter()
         edges = work()
         wanted = edges if wanted is None else wanted
         if not np.array_equal(edges, wanted):
             raise SystemExit(f"{what}: {side} gives other edges")
         times = []
-        for _ in range(REPEATS):
+        for _ in range(REPEATS if time.perf_counter() - begun < SLOW_SECONDS else 1):
             start = time.perf_counter()
             work()
             times.append(time.perf_counter() - start)
@@ -213,6 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results: list[dict[str, object]] = []
     for edges_per_hit in EDGES_PER_HIT:
         sides = radius_sides(points, features, radius_for(points, edges_per_hit))
+        hopeless = {row["side"] for row in results if float(str(row["seconds"])) > HOPELESS_SECONDS}
+        sides = {side: work for side, work in sides.items() if side not in hopeless}
         results += measure(sides, f"radius, {edges_per_hit} edges per hit", len(event))
     cuts = DoubletCuts(min_pt=1.0)
     chosen = event.take(selected_hits(event, cuts))
@@ -229,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         milliseconds, spread = f"{float(str(row['seconds'])) * 1e3:,.1f}", f"{float(str(row['spread'])):.0%}"
         counts = (f"{row['hits']:,}", f"{row['edges']:,}")
         table.add_row(str(row["graph"]), str(row["side"]), *counts, milliseconds, spread)
-    Console().print(table)
+    Console(width=140).print(table)
     if options.json:
         options.json.write_text(json.dumps({"event": event.name, "results": results}, indent=2) + "\n")
 
