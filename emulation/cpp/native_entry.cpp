@@ -1,15 +1,16 @@
 // Entry of a compiled network: checks, memory, threads, and the choice of the instruction set. Compiled once, for the
 // oldest processor, and linked with the generated passes of a network.
 #include <algorithm>
+#include <atomic>
 #include <climits>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -33,7 +34,7 @@ namespace {
 
 constexpr int kRows = 64;
 constexpr std::int64_t kBehind = 16 * kRows;             // dwords that matrices may reach beyond a tile
-constexpr std::int64_t kOperationsOfThread = 2'000'000;  // below, starting a thread costs more than it saves
+constexpr std::int64_t kOperationsOfThread = 8'000'000;  // below, starting a thread costs more than it saves
 constexpr int kBlocksTaken = 4;
 constexpr std::int64_t kIndexBlock = 16384;
 
@@ -50,39 +51,40 @@ Memory allocate(std::int64_t dwords) {
   return Memory(static_cast<std::int32_t*>(memory));
 }
 
-// Threads of a call meet here between phases.
-class Barrier {
+// Work of one phase, which threads take piece by piece. Nobody waits for a thread that has not begun, only for pieces
+// that are being computed: on a busy machine a thread may come late, or find everything done.
+class Pieces {
  public:
-  explicit Barrier(int threads) : threads_(threads), waiting_(threads) {}
+  explicit Pieces(std::int64_t total) : total_(total) {}
+
+  // First of `count` pieces that are now the caller's; none are left where it is not below the total.
+  std::int64_t take(std::int64_t count) { return next_.fetch_add(count, std::memory_order_relaxed); }
+
+  void finish(std::int64_t count) {
+    if (done_.fetch_add(count, std::memory_order_acq_rel) + count < total_) return;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    all_done_.notify_all();
+  }
 
   void wait() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    const int round = round_;
-    if (--waiting_ == 0) {
-      waiting_ = threads_;
-      ++round_;
-      all_here_.notify_all();
-      return;
+    for (int turn = 0; turn < kTurns; ++turn) {
+      if (complete()) return;
     }
-    all_here_.wait(lock, [&] { return round_ != round; });
+    std::unique_lock<std::mutex> lock(mutex_);
+    all_done_.wait(lock, [&] { return complete(); });
   }
 
-  // So many fewer will come than were expected.
-  void leave(int threads) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    threads_ -= threads;
-    waiting_ -= threads;
-    if (waiting_ == 0) {
-      waiting_ = threads_;
-      ++round_;
-      all_here_.notify_all();
-    }
-  }
+  std::int64_t total() const { return total_; }
 
  private:
+  static constexpr int kTurns = 4000;  // some microseconds
+
+  bool complete() const { return done_.load(std::memory_order_acquire) >= total_; }
+
+  std::int64_t total_;
+  std::atomic<std::int64_t> next_{0}, done_{0};
   std::mutex mutex_;
-  std::condition_variable all_here_;
-  int threads_, waiting_, round_ = 0;
+  std::condition_variable all_done_;
 };
 
 // Memory of a call that all its threads share.
@@ -90,7 +92,7 @@ struct Shared {
   std::vector<Memory> memory;
   std::vector<std::int32_t*> tables;
   std::vector<std::int32_t*> ends;
-  std::vector<std::vector<std::int64_t>> first;
+  std::vector<std::vector<std::int64_t>> first, next;
   std::vector<std::int32_t*> order;
   std::vector<EdgesOfNodes> edges_of_nodes;
 
@@ -116,7 +118,8 @@ void prepare(Call& call, Shared& shared) {
   for (int k = 0; k < kNetwork.index_count; ++k) {
     for (const bool aggregated : kNetwork.indices[k].aggregated) {
       shared.ends.push_back(shared.keep(call.edges));
-      shared.first.emplace_back(aggregated ? static_cast<std::size_t>(call.nodes) + 2 : 0);
+      shared.first.emplace_back(aggregated ? static_cast<std::size_t>(call.nodes) + 3 : 0);
+      shared.next.emplace_back(shared.first.back().size());
       shared.order.push_back(aggregated ? shared.keep(call.edges) : nullptr);
       shared.edges_of_nodes.push_back({shared.first.back().data(), shared.order.back()});
     }
@@ -140,89 +143,76 @@ void split_ends(Call& call, const Shared& shared, int number, std::int64_t start
   }
 }
 
-// Counting sort of the edges by one of their ends; edges of one node stay in order.
+// Counting sort of the edges by one of their ends; edges of one node stay in order. While they are placed, first[n + 1]
+// is where the next edge of node n goes, and in the end where those of node n + 1 begin. Needs no memory: a thread that
+// finds none could not tell the caller.
 void sort_edges(const Call& call, Shared& shared, int column) {
   std::vector<std::int64_t>& first = shared.first[column];
   if (first.empty()) return;
   const std::int32_t* ends = shared.ends[column];
   for (std::int64_t edge = 0; edge < call.edges; ++edge) ++first[ends[edge] + 1];
   for (std::size_t node = 1; node < first.size(); ++node) first[node] += first[node - 1];
-  std::vector<std::int64_t> next(first.begin(), first.end() - 1);
+  std::vector<std::int64_t>& next = shared.next[column];
+  std::copy(first.begin(), first.end(), next.begin());
   for (std::int64_t edge = 0; edge < call.edges; ++edge) {
     shared.order[column][next[ends[edge]]++] = static_cast<std::int32_t>(edge);
   }
 }
 
 // Work that threads take piece by piece.
-class Pieces {
- public:
-  void restart() { next_ = 0; }
-  std::int64_t take(std::int64_t count) { return __atomic_fetch_add(&next_, count, __ATOMIC_RELAXED); }
-
- private:
-  std::int64_t next_ = 0;
-};
-
 class Run {
  public:
   Run(const Program& program, Call& call, Shared& shared, int threads)
-      : program_(program), call_(call), shared_(shared), barrier_(threads), threads_(threads) {
-    for (int k = 0; k < threads; ++k) {
-      work_.push_back(allocate(program.work_dwords + kBehind));
-    }
+      : program_(program), call_(call), shared_(shared) {
+    for (int k = 0; k < threads; ++k) work_.push_back(allocate(program.work_dwords + kBehind));
+    for (int number = 0; number < kNetwork.index_count; ++number) stages_.emplace_back(call.edges);
+    stages_.emplace_back(2 * kNetwork.index_count);
+    for (int k = 0; k < program.phase_count; ++k) stages_.emplace_back(size_of(call, program.phases[k].dimension));
   }
 
   void all() {
     std::vector<std::thread> others;
-    others.reserve(static_cast<std::size_t>(threads_));
-    for (int k = 1; k < threads_; ++k) {
+    others.reserve(work_.size());
+    for (std::size_t k = 1; k < work_.size(); ++k) {
       try {
-        others.emplace_back([this, k] { compute(work_[static_cast<std::size_t>(k)].get(), false); });
-      } catch (const std::system_error&) {  // no more threads to be had: those there do the work
-        barrier_.leave(threads_ - k);
+        others.emplace_back([this, k] { compute(work_[k].get()); });
+      } catch (const std::exception&) {  // no more threads to be had: those there do the work
         break;
       }
     }
-    compute(work_[0].get(), true);
+    compute(work_[0].get());
     for (std::thread& thread : others) thread.join();
   }
 
  private:
-  void compute(std::int32_t* work, bool leads) {
-    const int indices = kNetwork.index_count;
-    for (int number = 0; number < indices; ++number) {
-      for (std::int64_t at; (at = pieces_.take(kIndexBlock)) < call_.edges;) {
-        split_ends(call_, shared_, number, at, std::min(kIndexBlock, call_.edges - at));
-      }
-      meet(leads);
+  void compute(std::int32_t* work) {
+    auto stage = stages_.begin();
+    for (int number = 0; number < kNetwork.index_count; ++number) {
+      share(*stage++, kIndexBlock,
+            [&](std::int64_t start, std::int64_t count) { split_ends(call_, shared_, number, start, count); });
     }
-    if (indices > 0) {
-      for (std::int64_t column; (column = pieces_.take(1)) < 2 * indices;) {
-        sort_edges(call_, shared_, static_cast<int>(column));
-      }
-      meet(leads);
-    }
-    for (int phase = 0; phase < program_.phase_count && !failed(); ++phase) {
-      blocks(program_.phases[phase], work);
-      meet(leads);
+    share(*stage++, 1,
+          [&](std::int64_t column, std::int64_t) { sort_edges(call_, shared_, static_cast<int>(column)); });
+    for (int k = 0; k < program_.phase_count; ++k) {
+      const Phase& phase = program_.phases[k];
+      share(*stage++, kBlocksTaken * kRows, [&](std::int64_t at, std::int64_t count) {
+        for (std::int64_t start = at; start < at + count; start += kRows) {
+          phase.block(call_, work, start, static_cast<int>(std::min<std::int64_t>(kRows, at + count - start)));
+        }
+      });
     }
   }
 
-  void blocks(const Phase& phase, std::int32_t* work) {
-    const std::int64_t size = size_of(call_, phase.dimension);
-    for (std::int64_t at; (at = pieces_.take(kBlocksTaken * kRows)) < size;) {
-      const std::int64_t end = std::min<std::int64_t>(size, at + kBlocksTaken * kRows);
-      for (std::int64_t start = at; start < end; start += kRows) {
-        phase.block(call_, work, start, static_cast<int>(std::min<std::int64_t>(kRows, end - start)));
-      }
+  // Takes pieces until none are left, and waits until the others have finished theirs. After a problem nothing more is
+  // computed.
+  template <class Work>
+  void share(Pieces& pieces, std::int64_t together, const Work& work) {
+    for (std::int64_t start; (start = pieces.take(together)) < pieces.total();) {
+      const std::int64_t count = std::min(together, pieces.total() - start);
+      if (!failed()) work(start, count);
+      pieces.finish(count);
     }
-  }
-
-  // After the first meeting nobody takes pieces, so that the leader may restart them.
-  void meet(bool leads) {
-    if (threads_ > 1) barrier_.wait();
-    if (leads) pieces_.restart();
-    if (threads_ > 1) barrier_.wait();
+    pieces.wait();
   }
 
   bool failed() const { return __atomic_load_n(&call_.problem, __ATOMIC_RELAXED) != 0; }
@@ -230,9 +220,7 @@ class Run {
   const Program& program_;
   Call& call_;
   Shared& shared_;
-  Barrier barrier_;
-  int threads_;
-  Pieces pieces_;
+  std::deque<Pieces> stages_;
   std::vector<Memory> work_;
 };
 
@@ -305,8 +293,13 @@ bool valid(const hitfabric_call& call) {
   for (const std::int64_t size : {call.rows, call.nodes, call.edges}) {
     if (size < 0 || size >= INT_MAX) return false;
   }
-  return call.input_count == kNetwork.input_count && call.output_count == kNetwork.output_count &&
-         call.tap_count == kNetwork.tap_count;
+  if (call.input_count != kNetwork.input_count || call.output_count != kNetwork.output_count ||
+      call.tap_count != kNetwork.tap_count || call.inputs == nullptr || call.outputs == nullptr ||
+      call.taps == nullptr) {
+    return false;
+  }
+  return call.rows + call.nodes + call.edges == 0 ||
+         std::find(call.inputs, call.inputs + call.input_count, nullptr) == call.inputs + call.input_count;
 }
 
 const char* item(const char* const* list, int count, std::int32_t k) { return k >= 0 && k < count ? list[k] : nullptr; }
