@@ -118,7 +118,7 @@ void prepare(Call& call, Shared& shared) {
   for (int k = 0; k < kNetwork.index_count; ++k) {
     for (const bool aggregated : kNetwork.indices[k].aggregated) {
       shared.ends.push_back(shared.keep(call.edges));
-      shared.first.emplace_back(aggregated ? static_cast<std::size_t>(call.nodes) + 3 : 0);
+      shared.first.emplace_back(aggregated ? static_cast<std::size_t>(call.nodes) + 2 : 0);
       shared.next.emplace_back(shared.first.back().size());
       shared.order.push_back(aggregated ? shared.keep(call.edges) : nullptr);
       shared.edges_of_nodes.push_back({shared.first.back().data(), shared.order.back()});
@@ -143,9 +143,7 @@ void split_ends(Call& call, const Shared& shared, int number, std::int64_t start
   }
 }
 
-// Counting sort of the edges by one of their ends; edges of one node stay in order. While they are placed, first[n + 1]
-// is where the next edge of node n goes, and in the end where those of node n + 1 begin. Needs no memory: a thread that
-// finds none could not tell the caller.
+// Counting sort of the edges by one of their ends; edges of one node stay in order.
 void sort_edges(const Call& call, Shared& shared, int column) {
   std::vector<std::int64_t>& first = shared.first[column];
   if (first.empty()) return;
