@@ -6,14 +6,15 @@
 namespace hitfabric {
 namespace {
 
-// T: type of the stored elements; sums of up to `kChunk` edges fit an int. Results beyond an int are saturated to it
-// where Sum is int (what follows saturates earlier), and exact where Sum is std::int64_t.
+// T: type of the stored elements; sums of up to `kChunk` bytes or shorts fit an int, and longer elements are summed in
+// 64 bits. Results beyond an int are saturated to it where Sum is int (what follows saturates earlier), and exact where
+// Sum is std::int64_t.
 template <bool kMaximum, class T, class Sum, int kWidth, int kChunk>
 HITFABRIC_INLINE void aggregate(const std::int32_t* table, const EdgesOfNodes& edges, std::int64_t start, int count,
                                 int offset, Sum* tile) {
   constexpr int kStride = (kWidth * static_cast<int>(sizeof(T)) + 3) / 4 * 4;
   constexpr int kPadded = kStride / static_cast<int>(sizeof(T));
-  using Partial = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
+  using Partial = std::conditional_t<sizeof(T) == 8 || (sizeof(T) == 4 && !kMaximum), std::int64_t, std::int32_t>;
   const auto* bytes = reinterpret_cast<const unsigned char*>(table);
   for (int row = 0; row < count; ++row) {
     std::int64_t edge = edges.first[start + row];

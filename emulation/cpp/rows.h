@@ -146,8 +146,12 @@ HITFABRIC_INLINE void quantize(Call& call, int input, std::int64_t start, int co
     Real value = whole<kHalfEven>(static_cast<Real>(rows[k]) * factor);
     value = value > least ? value : least;  // also what is not a number
     value = value < most ? value : most;
-    using Wide = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
-    integers[k] = static_cast<T>(static_cast<Wide>(value) + offset);
+    if constexpr (sizeof(T) == 8) {  // `most` may have been rounded up
+      const auto integer = static_cast<std::int64_t>(value);
+      integers[k] = integer < low ? low : integer > high ? high : integer;
+    } else {
+      integers[k] = static_cast<T>(static_cast<std::int32_t>(value) + offset);
+    }
   }
   if (unusual) call.report(HITFABRIC_NOT_FINITE, input, start);
   const auto* bytes = reinterpret_cast<const unsigned char*>(integers);
