@@ -291,13 +291,9 @@ bool valid(const hitfabric_call& call) {
   for (const std::int64_t size : {call.rows, call.nodes, call.edges}) {
     if (size < 0 || size >= INT_MAX) return false;
   }
-  if (call.input_count != kNetwork.input_count || call.output_count != kNetwork.output_count ||
-      call.tap_count != kNetwork.tap_count || call.inputs == nullptr || call.outputs == nullptr ||
-      call.taps == nullptr) {
-    return false;
-  }
-  return call.rows + call.nodes + call.edges == 0 ||
-         std::find(call.inputs, call.inputs + call.input_count, nullptr) == call.inputs + call.input_count;
+  return call.input_count == kNetwork.input_count && call.output_count == kNetwork.output_count &&
+         call.tap_count == kNetwork.tap_count && call.inputs != nullptr && call.outputs != nullptr &&
+         call.taps != nullptr;
 }
 
 const char* item(const char* const* list, int count, std::int32_t k) { return k >= 0 && k < count ? list[k] : nullptr; }
