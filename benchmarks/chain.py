@@ -135,7 +135,7 @@ class Bench:
         whole = ChainEvent.select(self.event, config).features
         groups = {"whole event": [whole]}
         for hits in WEDGE_HITS[:1] if self.quick else WEDGE_HITS:
-            if hits < 0.75 * len(whole):
+            if round(len(whole) / hits) > 1:
                 groups[f"wedges of {hits // 1000}k"] = wedges(whole, hits)
         if self.event.particle_id is not None:
             groups[f"{THIN:.0%} of particles"] = [ChainEvent.select(thinned(self.event, THIN), config).features]
