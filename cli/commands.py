@@ -14,6 +14,7 @@ import typer
 from ..core import ConfigError
 from . import network_commands
 from .build import build, resources
+from .compile import compile_
 from .evaluate_all import run_all
 from .graphs import graphs as make_graphs
 from .lint import lint
@@ -44,6 +45,7 @@ def register(app: typer.Typer) -> None:
     for command in (*app_commands, lint):
         app.command()(command)
     app.command("graphs")(make_graphs)
+    app.command("compile")(compile_)
     network_commands.register(app)
 
 

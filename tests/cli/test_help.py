@@ -26,6 +26,7 @@ COMMANDS = (
     "describe",
     "export",
     "import",
+    "compile",
 )
 OPTIONS = {
     "simulate": ("--process", "--pile-up", "--pt-min", "--eta-max", "--detector", "--seed", "--workers", "--generator"),
@@ -44,6 +45,7 @@ OPTIONS = {
     "describe": ("NETWORK", "--svg", "--nodes", "--edges", "--rows", "--json"),
     "export": ("NETWORK", "--qonnx", "--rows", "--json"),
     "import": ("FILE", "--out", "--name", "--json"),
+    "compile": ("NETWORK", "--out", "--instructions", "--json"),
 }
 
 
