@@ -66,7 +66,7 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	git ls-files '*.cc' '*.cpp' '*.h' | xargs $(BIN)/clang-format -i
+	git ls-files '*.c' '*.cc' '*.cpp' '*.h' | xargs $(BIN)/clang-format -i
 
 lock: setup
 	{ sed -n '/^#/p' requirements.lock; $(BIN)/python -m pip freeze --exclude-editable --exclude setuptools --exclude wheel \

@@ -152,7 +152,7 @@ def test_rooms_import_without_extras() -> None:
 
 
 def test_files_are_short() -> None:
-    files = sources(".py", ".cc", ".cpp", ".h", ".md", ".jinja", ".css", ".sh")
+    files = sources(".py", ".c", ".cc", ".cpp", ".h", ".md", ".jinja", ".css", ".sh")
     lengths = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in files}
     assert {path: length for path, length in lengths.items() if length > LIMIT} == {}
 
@@ -177,7 +177,7 @@ def test_pyright() -> None:
 
 
 def test_clang_format() -> None:
-    files = [str(path) for path in sources(".cc", ".cpp", ".h")]
+    files = [str(path) for path in sources(".c", ".cc", ".cpp", ".h")]
     assert files
     executable = Path(sys.executable).parent / "clang-format"
     done = subprocess.run(
@@ -193,7 +193,7 @@ def test_clang_format() -> None:
 
 def test_nothing_names_this_machine() -> None:
     wrong = []
-    for path in sources(".py", ".md", ".toml", ".yml", ".yaml", ".cc", ".h", ".cpp", ".sh", ".json"):
+    for path in sources(".py", ".md", ".toml", ".yml", ".yaml", ".c", ".cc", ".h", ".cpp", ".sh", ".json"):
         text = path.read_text(encoding="utf-8")
         if re.search(r"(?<![\w.])/(work|root|home)/", text) and path != Path(__file__):
             wrong.append(str(path.relative_to(ROOT)))

@@ -100,8 +100,8 @@ def unlike_grids(*, seed: int, rounding: Rounding = "TRN") -> TypedGraph:
     joined = builder.concat("joined", [coarse, positive, long])
     weight, form = weights(generator, (6, 18), bits=6, zeros=0.3)
     dense = builder.dense("dense", joined, weight=weight, weight_format=form)
-    residual = builder.add("residual", [dense, long])
-    twice = builder.add("twice", [residual, residual])
+    residual = builder.add("residual", dense, long)
+    twice = builder.add("twice", residual, residual)
     for number, (source, width) in enumerate(((residual, 9), (dense, 7), (twice, 18), (joined, 6))):
         target = activation(width, 5, rounding=rounding, narrow=number == 1)
         builder.output(f"result{number}", builder.requantize(f"quant{number}", source, format=target))
