@@ -14,6 +14,7 @@ import typer
 from ..core import ConfigError
 from . import network_commands
 from .build import build, resources
+from .capacity import capacity
 from .compile import compile_
 from .evaluate_all import run_all
 from .graphs import graphs as make_graphs
@@ -42,7 +43,7 @@ from .validate import MISMATCH, validate
 def register(app: typer.Typer) -> None:
     """Add every command to the program."""
     app_commands = (simulate, convert, train, search, build, resources, validate, serve, track, evaluate, report, demo)
-    for command in (*app_commands, lint):
+    for command in (*app_commands, capacity, lint):
         app.command()(command)
     app.command("graphs")(make_graphs)
     app.command("compile")(compile_)
