@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-from ..core import ToolError, cache_directory, compile_library, compile_object, compiler_version
-from .native_library import NativeLibrary
+from ..core import ToolError, cache_directory, compile_library, compile_object, compiler_version, find_tool
+from .native_library import NativeLibrary, NoCodeError
 from .native_plan import Plan
 from .native_source import network_info, network_source, processor_info, uses_matrices
 
@@ -71,9 +71,18 @@ def native_library_here(plan: Plan, *, extra_flags: Sequence[str] = ()) -> Path:
     Compiling for one instruction set takes a third of the time.
     """
     found, _ = _find(plan, native_instructions(plan), extra_flags)
-    if found is None and compiler_version() is None:  # one made here earlier, for what processor this is
-        found = next((one for name in INSTRUCTIONS if (one := _find(plan, (name,), extra_flags)[0])), None)
+    if found is None and compiler_version() is None:  # one made earlier, perhaps on another processor
+        alone = (_find(plan, (name,), extra_flags)[0] for name in INSTRUCTIONS)
+        found = next((path for path in alone if path is not None and _runs_here(path)), None)
     return found or native_library(plan, instructions=(_best(plan),), extra_flags=extra_flags)
+
+
+def _runs_here(path: Path) -> bool:
+    try:
+        NativeLibrary(path, None)
+    except NoCodeError:
+        return False
+    return True
 
 
 def _best(plan: Plan) -> str:
@@ -114,6 +123,8 @@ def _instructions_of_processor() -> tuple[str, ...]:
 
 
 def _made(folder: Path) -> Path:
+    """The folder, where there is a compiler to write to it: without one it does not matter that it is read-only."""
+    find_tool("g++", purpose=PURPOSE)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -15,6 +15,10 @@ ABI_VERSION = 2
 OK, NOT_FINITE, NEGATIVE_INDEX = 0, 3, 4
 
 
+class NoCodeError(ToolError):
+    """A library was made for other processors."""
+
+
 class Call(ctypes.Structure):
     """As in hitfabric_native.h."""
 
@@ -62,6 +66,21 @@ def address_of(array: NDArray[np.generic]) -> int:
     return array.__array_interface__["data"][0]
 
 
+def _check_whole(path: Path) -> None:
+    """Refuse a file that was cut off: the loader does not notice, and the first call into what is missing is fatal.
+
+    Raises:
+        OSError: The file is shorter than its header says, or has none.
+    """
+    with path.open("rb") as file:
+        header = file.read(64)
+    little = header[:6] == b"\x7fELF\x02\x01"
+    sections, size, count = int.from_bytes(header[40:48], "little"), header[58:60], header[60:62]
+    end = sections + int.from_bytes(size, "little") * int.from_bytes(count, "little")  # they are last in a file
+    if len(header) < 64 or (little and path.stat().st_size < end):
+        raise OSError("the file is cut off")
+
+
 class NativeLibrary:
     """A compiled network.
 
@@ -82,10 +101,11 @@ class NativeLibrary:
     def __init__(self, path: Path, instructions: str | None) -> None:
         self.path = path
         try:
+            _check_whole(path)
             self._library = ctypes.CDLL(str(path))
-        except OSError as error:
+            version = self._library.hitfabric_abi_version()
+        except (OSError, AttributeError) as error:  # AttributeError: a library of something else
             raise ToolError(f"cannot load {path}: {error}", remedy="delete it: it is compiled anew") from error
-        version = self._library.hitfabric_abi_version()
         if version != ABI_VERSION:
             raise ToolError(f"{path} has interface {version}, not {ABI_VERSION}", remedy="delete it")
         self._run = self._library.hitfabric_run
@@ -97,6 +117,8 @@ class NativeLibrary:
             raise ToolError(
                 f"no {instructions} code for this processor", remedy=f"use one of {', '.join(self.available)}"
             )
+        if not self.available:
+            raise NoCodeError(f"{path} has no code for this processor", remedy="delete it: it is compiled anew")
         self.chosen = instructions or self.available[0]
         self.instructions = None if instructions is None else instructions.encode()
 

@@ -131,7 +131,8 @@ class _Writer:
         in_tables = frozenset(kept.tile.name for kept in self.plan.stored if kept.tiles)
         self._arena = Arena(segment.operations, in_tables)
         self.work_dwords = max(self.work_dwords, self._arena.dwords)
-        lines = [f"void block_{number}(Call& call, std::int32_t* work, std::int64_t start, int count) {{"]
+        places = "[[maybe_unused]] std::int32_t* work"  # every tile may be in a table
+        lines = [f"void block_{number}(Call& call, {places}, std::int64_t start, int count) {{"]
         for operation in segment.operations:
             lines += [f"  {line}" for line in self._operation(operation)]
         return "\n".join([*lines, "}\n"])

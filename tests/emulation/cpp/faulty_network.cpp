@@ -1,6 +1,14 @@
 // A network with one fault, to see that the sanitizers and the comparison find it: FAULT is 1 for a race between calls,
-// 2 for a read beyond an input, 3 for an overflow, 4 for a wrong output.
+// 2 for a read beyond an input, 3 for an overflow, 4 for a wrong output. VERSION and INSTRUCTIONS are what it says it
+// has.
 #include "hitfabric_native.h"
+
+#if !defined(VERSION)
+#define VERSION HITFABRIC_ABI_VERSION
+#endif
+#if !defined(INSTRUCTIONS)
+#define INSTRUCTIONS "plain"
+#endif
 
 namespace {
 int calls = 0;
@@ -8,7 +16,7 @@ int calls = 0;
 
 extern "C" {
 
-int32_t hitfabric_abi_version(void) { return HITFABRIC_ABI_VERSION; }
+int32_t hitfabric_abi_version(void) { return VERSION; }
 
 void hitfabric_lengths(int32_t* inputs, int32_t* outputs, int32_t* taps) {
   *inputs = 1;
@@ -20,7 +28,7 @@ const char* hitfabric_input(int32_t) { return "features R 1 float32"; }
 const char* hitfabric_output(int32_t) { return "result0 R 1 float32"; }
 const char* hitfabric_tap(int32_t k) { return k == 0 ? "quant0 R 1 int64" : "result0 R 1 int64"; }
 int64_t hitfabric_maximal_edges(void) { return INT64_MAX; }
-const char* hitfabric_instructions(void) { return "plain"; }
+const char* hitfabric_instructions(void) { return INSTRUCTIONS; }
 const char* hitfabric_message(int32_t) { return "a message"; }
 
 int32_t hitfabric_run(hitfabric_call* call) {
