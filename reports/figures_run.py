@@ -16,7 +16,7 @@ PANELS_PER_ROW = 3
 BINS = 30
 WIDE_RANGE = 30.0
 SPLITS = {"train_": ("training", "blue"), "validation_": ("validation", "orange"), "": ("all", "purple")}
-ENGINES = {"direct": "blue", "triton": "orange"}
+ENGINES = {"direct": "blue", "triton": "orange", "onnx": "green"}
 
 
 def draw_training(curves: TrainingCurves, *, name: str) -> Markup:

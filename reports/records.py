@@ -202,7 +202,7 @@ class LatencySeries(StrictModel):
     """Latencies of single requests to one model, in ms, in the order in which they were made."""
 
     model: str
-    engine: Literal["direct", "triton"]
+    engine: Literal["direct", "onnx", "triton"]
     samples_ms: tuple[Milliseconds, ...]
 
 

@@ -1,4 +1,4 @@
-"""Busy ports, and servers that are not there."""
+"""Busy ports, and servers that cannot start."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from hitfabric.core import ConfigError, ServiceError, ToolError
-from hitfabric.fpga_backend import Chain, Ports, TritonClient, TritonServer, find_triton, open_client
-from hitfabric.fpga_backend.client import DirectClient, _differences, expected_metadata
+from hitfabric.fpga_backend import Ports, TritonServer, find_triton
 from hitfabric.fpga_backend.ports import free_ports, port_holder
 
 
@@ -60,41 +58,6 @@ def test_impossible_ports_are_refused(ports: Ports) -> None:
 def test_a_missing_repository_is_named(tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match="nothing-here"):
         TritonServer(repository=tmp_path / "nothing-here", log=tmp_path / "log").start()
-
-
-def test_no_server_is_said() -> None:
-    url = f"127.0.0.1:{free_ports(1)[0]}"
-    with open_client("triton", url=url) as client, pytest.raises(ServiceError, match=f"no server answers at {url}"):
-        client.track(np.zeros((1, 3), np.float32))
-
-
-def test_something_else_on_the_port_is_no_server(busy: int) -> None:
-    client = TritonClient(f"127.0.0.1:{busy}", connect_timeout=0.5)
-    with pytest.raises(ServiceError, match="no server answers"):
-        client.infer("tracking", {"FEATURES": np.zeros((1, 3), np.float32)})
-
-
-def test_a_direct_client_needs_a_chain() -> None:
-    with pytest.raises(ConfigError, match="chain"):
-        open_client("direct")
-
-
-def test_unknown_models_are_named(chain: Chain) -> None:
-    with pytest.raises(ServiceError, match="no model nonsense"):
-        DirectClient(chain).infer("nonsense", {})
-    with pytest.raises(ServiceError, match="no model nonsense"):
-        expected_metadata("nonsense")
-
-
-def test_differing_metadata_is_told_apart() -> None:
-    expected = expected_metadata("embedding")
-    good = {"features": ("FP32", (-1, 6))}
-    assert _differences(expected["input"], good) == []
-    assert _differences(expected["output"], {"embedding": ("FP32", (-1, 12))}) == []
-    assert "type FP64" in _differences(expected["input"], {"features": ("FP64", (-1, 6))})[0]
-    assert "shape [-1, 7]" in _differences(expected["input"], {"features": ("FP32", (-1, 7))})[0]
-    assert "shape [6]" in _differences(expected["input"], {"features": ("FP32", (6,))})[0]
-    assert "names" in _differences(expected["input"], {"x": ("FP32", (-1, 6))})[0]
 
 
 def test_a_wrong_server_folder_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
