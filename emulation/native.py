@@ -122,8 +122,8 @@ class NativeExecutor:
             array = inputs.get(name)
             if not isinstance(array, np.ndarray) or array.dtype is not dtype or array.ndim != 2:
                 return False
-            rows, columns = array.shape
-            if columns != width or not array.flags.c_contiguous or sizes[place] not in (-1, rows):
+            (rows, columns), flags = array.shape, array.flags
+            if columns != width or sizes[place] not in (-1, rows) or not (flags.c_contiguous and flags.aligned):
                 return False
             sizes[place] = rows
         return True
@@ -167,4 +167,4 @@ def _shape(shape: Sequence[object]) -> tuple[int, int]:
 def _converted(array: NDArray[np.generic], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
     if array.dtype == np.uint64:  # any index beyond the nodes is padding
         array = np.minimum(array, np.iinfo(np.int64).max)
-    return np.ascontiguousarray(array, dtype=dtype)
+    return np.require(array, dtype, ("C", "A"))

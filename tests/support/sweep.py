@@ -1,4 +1,4 @@
-"""Bit accuracy of random trained networks: Brevitas == golden == C simulation (and native code now and then)."""
+"""Bit accuracy of random trained networks: Brevitas == golden == C simulation == native code."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from hitfabric.hls_projects import ProjectConfig, write_project
 from hitfabric.quantization import TypedGraph
 from hitfabric.quantization.reference import BrevitasReference
 from hitfabric.quantization.tracer import trace
+from support.native_sets import native_executor, native_sets_of
 from support.random_graphs import Vectors, random_inputs
 from support.random_models import random_model
-
-NATIVE_EVERY = 4
-"""Networks per network that native code joins: compiling it takes as long as compiling the C simulation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,16 +58,22 @@ def _check(seed: int, folder: Path) -> SweepResult:
     config = random_config(graph, seed=seed)
     project = write_project(graph, folder / f"seed{seed}", config=config)
     others: list[Any] = [BrevitasReference(drawn.model, graph), make_executor("csim", graph, project=project)]
-    if seed % NATIVE_EVERY == 0:
-        others.append(make_executor("native", graph))
+    instructions = instructions_of(graph, seed=seed)
+    others.append(native_executor(graph, instructions))
     ladder = compare_executors(make_executor("golden", graph), others, vectors(graph, seed=seed))
     rung = ladder.first_divergence
     return SweepResult(
-        what=f"{drawn.description}; {config.model_dump(exclude_defaults=True)}",
+        what=f"{drawn.description}; {config.model_dump(exclude_defaults=True)}; {instructions}",
         compared=ladder.compared,
         mismatches=ladder.mismatches[graph.name],
         first=f"{rung.executor} at {rung.node}: {rung.first}" if rung else None,
     )
+
+
+def instructions_of(graph: TypedGraph, *, seed: int) -> str:
+    """The instruction set of the native code: each in turn, from seed to seed."""
+    able = native_sets_of(graph)
+    return able[seed % len(able)]
 
 
 def random_config(graph: TypedGraph, *, seed: int) -> ProjectConfig:
