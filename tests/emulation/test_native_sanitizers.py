@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -13,8 +14,9 @@ import pytest
 from hypothesis import strategies as st
 
 from hitfabric.emulation import extreme_vectors, make_executor
-from hitfabric.emulation.native_build import KERNELS, native_library
+from hitfabric.emulation.native_build import ENTRY, KERNELS, native_library
 from hitfabric.emulation.native_plan import plan
+from hitfabric.emulation.native_source import operations_of
 from hitfabric.quantization import TypedGraph
 from support.drawn import drawn
 from support.native_driver import CaseResult, call_native
@@ -30,7 +32,7 @@ EMULATED_TILES = "-DHITFABRIC_EMULATED_TILES"
 ROWS = (0, 1, 2, 15, 63, 64, 65, 3000)
 GRAPHS = ((0, 0), (1, 0), (1, 1), (2, 63), (64, 64), (65, 65), (500, 3000))
 MANY_THREADS = 8
-MANY_ROWS, MANY_NODES, MANY_EDGES = 300_000, 60_000, 300_000
+MANY_ROWS, MANY_NODES, MANY_EDGES = 900_000, 60_000, 400_000
 """Enough that several threads compute; the library takes fewer where starting them costs more than it saves."""
 
 
@@ -164,16 +166,26 @@ def large_cases(graph: TypedGraph, *, seed: int) -> Iterator[Vectors]:
         yield random_inputs(graph, seed=seed, sizes=sizes)
 
 
+def assert_threads(graph: TypedGraph, folder: Path, *, seed: int, callers: int) -> None:
+    """As `assert_clean`, of calls that several threads share."""
+    cases = list(large_cases(graph, seed=seed))
+    sizes = {str(node.tensor.shape[0]): len(cases[0][node.name]) for node in graph.inputs}
+    operations = sum(operations_of(segment) * sizes[segment.dimension] for segment in plan(graph).segments)
+    (of_thread,) = re.findall(r"kOperationsOfThread = ([\d']+);", ENTRY.read_text())
+    assert operations >= 2 * int(of_thread.replace("'", "")), "one thread would compute all"
+    assert_clean(graph, cases, folder, flags=THREADS, threads=MANY_THREADS, callers=callers)
+
+
 def test_threads_of_one_network(tmp_path: Path) -> None:
     graph = drawn(graph_networks(modes=("sum",)), seed=2)
-    assert_clean(graph, list(large_cases(graph, seed=1)), tmp_path, flags=THREADS, threads=MANY_THREADS, callers=2)
+    assert_threads(graph, tmp_path, seed=1, callers=2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_threads_of_random_networks(seed: int, tmp_path: Path) -> None:
     graph = drawn(networks(bits=16), seed=100 + seed)
-    assert_clean(graph, list(large_cases(graph, seed=seed)), tmp_path, flags=THREADS, threads=MANY_THREADS)
+    assert_threads(graph, tmp_path, seed=seed, callers=3)
 
 
 @pytest.mark.parametrize("flags", [(), pytest.param(THREADS, marks=pytest.mark.slow)])
