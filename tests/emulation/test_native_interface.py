@@ -21,10 +21,12 @@ from hitfabric.emulation.native_plan import plan
 from hitfabric.models.zoo import zoo_path
 from hitfabric.quantization import GraphBuilder, Maxima, TypedGraph
 from support.hand_graph import A8, hand_graph
+from support.native_driver import call_native
 from support.native_networks import activation, perceptron_of
 from support.random_graphs import random_inputs
 
 CHECKER = Path(__file__).parent / "cpp" / "check_interface.c"
+FEW_THREADS = Path(__file__).parent / "cpp" / "few_threads.c"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "native_from_c" / "run_network.c"
 HEADER = KERNELS / "hitfabric_native.h"
 
@@ -143,6 +145,26 @@ def test_the_library_needs_neither_python_nor_openmp_and_shows_only_its_interfac
     shown = {name.split("@")[0] for kind, name in kinds if kind == "T"}
     declared = set(re.findall(r"\b(hitfabric_\w+)\([^)]", HEADER.read_text()))
     assert shown == declared and len(shown) == 9
+
+
+@pytest.mark.parametrize("left", [1, 2, 3, 100])
+def test_threads_that_cannot_be_started_are_done_without(left: int, tmp_path: Path) -> None:
+    """The program starts one thread itself; the call has what is left of those the system gives."""
+    if shutil.which("gcc") is None:
+        pytest.skip("no gcc")
+    preloaded = tmp_path / "few_threads.so"
+    strict = ["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    subprocess.run(["gcc", *strict, str(FEW_THREADS), "-o", str(preloaded), "-ldl"], check=True, timeout=60)
+    graph = perceptron_of([activation(8, 3)] * 2, [5, 9, 3], seed=1)
+    library = native_library(plan(graph), instructions=["plain"])
+    case = random_inputs(graph, seed=1, sizes={"R": 400_000})
+    environment = {"LD_PRELOAD": str(preloaded), "THREADS_LEFT": str(left)}
+    (result,) = call_native(library, graph, [case], tmp_path, callers=1, threads=8, environment=environment)
+    with pytest.raises(AssertionError, match="exit code"):  # the program's own thread cannot be started either
+        call_native(library, graph, [case], tmp_path, callers=1, environment=environment | {"THREADS_LEFT": "0"})
+    assert result.status == 0
+    for name, expected in make_executor("golden", graph).run(case).items():
+        assert np.array_equal(result.outputs[name], expected)
 
 
 @pytest.mark.parametrize("network", ["rows", "graph", "event-pixel/embedding", "sector-in-8"])

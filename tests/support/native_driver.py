@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -49,6 +50,7 @@ def call_native(
     flags: Sequence[str] = (),
     callers: int = 3,
     threads: int = 4,
+    environment: Mapping[str, str] | None = None,
     timeout: float = 600.0,
 ) -> list[CaseResult]:
     """Every case, by every instruction set that library and processor have, `callers` calls at the same time.
@@ -61,6 +63,7 @@ def call_native(
         flags: Flags of the program's compiler; those of a sanitizer must be the library's.
         callers: Threads that call.
         threads: Threads of each call.
+        environment: Further variables of the program's environment.
         timeout: Longest time for all, in seconds.
 
     Raises:
@@ -73,6 +76,7 @@ def call_native(
         capture_output=True,
         text=True,
         timeout=timeout,
+        env={**os.environ, **(environment or {})},
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, ""), f"exit code {done.returncode}\n{done.stderr[:5000]}"
