@@ -247,10 +247,3 @@ def test_more_edges_and_nodes_than_the_maxima() -> None:
     graph = messages(activation(12, 5), activation(24, 18))
     assert (graph.maxima.nodes, graph.maxima.edges) == (8, 16)
     assert_native_equals_golden(graph, [random_inputs(graph, seed=1, sizes={"N": 50_000, "E": 400_000})], threads=3)
-
-
-@pytest.mark.slow
-def test_very_many_features() -> None:
-    """A row larger than the stack of a thread would hold for a block of rows."""
-    graph = requantized(activation(30, 5), [activation(8, 3), activation(40, 3)], features=40_000)
-    assert_native_equals_golden(graph, [random_inputs(graph, seed=1, sizes={"R": rows}) for rows in (1, 3, 66)])
