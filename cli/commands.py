@@ -131,11 +131,23 @@ def track(
     out: Out = None,
     engine: Annotated[
         str | None,
-        typer.Option("--engine", metavar="direct|triton", help="In this process, or a server. Default: direct."),
+        typer.Option(
+            "--engine",
+            metavar="direct|onnx|triton",
+            help="In this process, the float reference by ONNX Runtime, or a server. Default: direct.",
+        ),
     ] = None,
     model: ModelPath = None,
     device: DeviceName = None,
     url: Annotated[str | None, typer.Option("--url", help="host:port of the server. Default: 127.0.0.1:8001.")] = None,
+    client: Annotated[
+        Path | None,
+        typer.Option(
+            "--client",
+            metavar="FILE",
+            help="YAML with everything about the client: servers, retries, TLS, fall-back. In place of --engine.",
+        ),
+    ] = None,
     limit: Limit = None,
     config: ConfigFile = None,
     assignments: Overrides = None,
@@ -143,7 +155,7 @@ def track(
 ) -> None:
     """Find tracks: hits in, labels out.
 
-    Writes labels/<event>-labels.csv (hit_id, track_id; -1 is no track). Both engines give the same labels.
+    Writes labels/<event>-labels.csv (hit_id, track_id; -1 is no track). direct and triton give the same labels.
     """
     from ..pipeline.track import TrackConfig
     from ..pipeline.track import track as run
@@ -155,6 +167,7 @@ def track(
         "model": model,
         "device": device,
         "url": url,
+        "client": client,
         "limit": limit,
     }
     settings = configure(TrackConfig, config, assignments, options)
@@ -164,7 +177,8 @@ def track(
         names = ("event", "hits", "hits_used", "tracks", "milliseconds")
         print_json([dict(zip(names, row, strict=True)) for row in rows])
     else:
-        print_table(f"tracks ({settings.engine})", ("event", "hits", "hits used", "tracks", "ms"), rows)
+        engine = settings.engine if settings.client is None else settings.client.name
+        print_table(f"tracks ({engine})", ("event", "hits", "hits used", "tracks", "ms"), rows)
         typer.echo(f"labels in {settings.out / 'labels'}")
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         open_async_client,
         open_client,
         open_inference_client,
+        open_model,
         stream,
         stream_async,
     )
@@ -71,6 +72,7 @@ __all__ = [
     "open_async_client",
     "open_client",
     "open_inference_client",
+    "open_model",
     "save_chain",
     "stream",
     "stream_async",
@@ -104,6 +106,7 @@ _MODULES = {
         "open_async_client",
         "open_client",
         "open_inference_client",
+        "open_model",
         "stream",
         "stream_async",
     ),

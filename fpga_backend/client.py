@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..core import ConfigError
@@ -21,10 +23,11 @@ from .client_config import (
 from .client_fallback import AsyncFallbackClient, FallbackClient
 from .client_interface import (
     AsyncInferenceClient,
+    ClosesClient,
     Counts,
     DeadlineError,
     InferenceClient,
-    ModelClient,
+    Outputs,
     TrackingClient,
     UnavailableError,
 )
@@ -32,6 +35,8 @@ from .client_local import AsyncLocalClient, DirectClient, LocalClient, OnnxClien
 from .client_metadata import ModelMetadata, TensorMetadata, differences, expected_metadata
 from .client_stream import Answer, stream, stream_async
 from .client_triton import AsyncTritonClient, TritonClient
+from .names import TRACKING
+from .signature import Arrays
 
 __all__ = [
     "DEFAULT_URL",
@@ -66,9 +71,43 @@ __all__ = [
     "open_async_client",
     "open_client",
     "open_inference_client",
+    "open_model",
     "stream",
     "stream_async",
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelClient(ClosesClient):
+    """One model of a client; a context manager.
+
+    Attributes:
+        client: What computes.
+        model: Its name.
+        in_flight: Most requests under way in a stream.
+    """
+
+    client: InferenceClient
+    model: str
+    in_flight: int = 4
+
+    @property
+    def metadata(self) -> ModelMetadata:
+        """Names, data types and shapes of the model's tensors."""
+        return self.client.metadata(self.model)
+
+    def infer(self, inputs: Arrays, *, outputs: Sequence[str] | None = None) -> Outputs:
+        """Compute the outputs; arguments and errors as those of `InferenceClient.infer`."""
+        return self.client.infer(self.model, inputs, outputs=outputs)
+
+    def stream(self, events: Iterable[Arrays], *, stop_on_error: bool = False) -> Iterator[Answer]:
+        """Compute many events, `in_flight` at a time; see `client_stream.stream`."""
+        return stream(self.client, self.model, events, in_flight=self.in_flight, stop_on_error=stop_on_error)
+
+
+def open_model(config: ClientConfig, model: str = TRACKING) -> ModelClient:
+    """Open one model of the client that a configuration chooses; errors as those of `open_inference_client`."""
+    return ModelClient(client=open_inference_client(config), model=model, in_flight=config.in_flight)
 
 
 def open_inference_client(config: ClientConfig) -> InferenceClient:

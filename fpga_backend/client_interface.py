@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -103,7 +102,7 @@ class AsyncInferenceClient(Protocol):
         ...
 
 
-class _Closes:
+class ClosesClient:
     """Context manager that closes its client."""
 
     client: InferenceClient
@@ -117,29 +116,7 @@ class _Closes:
         self.client.close()
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelClient(_Closes):
-    """One model of a client; a context manager.
-
-    Attributes:
-        client: What computes.
-        model: Its name.
-    """
-
-    client: InferenceClient
-    model: str
-
-    @property
-    def metadata(self) -> ModelMetadata:
-        """Names, data types and shapes of the model's tensors."""
-        return self.client.metadata(self.model)
-
-    def infer(self, inputs: Arrays, *, outputs: Sequence[str] | None = None) -> Outputs:
-        """Compute the outputs; arguments and errors as those of `InferenceClient.infer`."""
-        return self.client.infer(self.model, inputs, outputs=outputs)
-
-
-class TrackingClient(_Closes):
+class TrackingClient(ClosesClient):
     """Hits in, track labels out, through any inference client; a context manager.
 
     Args:

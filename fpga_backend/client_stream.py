@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,11 +22,13 @@ class Answer:
         index: Place of the event in the stream, from 0.
         outputs: Output tensors by name; None where there is an error.
         error: Why there are none.
+        seconds: Wall time of its request, from when it was begun.
     """
 
     index: int
     outputs: Outputs | None = None
     error: HitfabricError | None = None
+    seconds: float = 0.0
 
     def result(self) -> Outputs:
         """The outputs.
@@ -130,17 +133,21 @@ async def stream_async(
 
 
 def _answer(client: InferenceClient, model: str, index: int, inputs: Arrays) -> Answer:
+    start = time.perf_counter()
     try:
-        return Answer(index=index, outputs=client.infer(model, inputs))
+        outputs, failure = client.infer(model, inputs), None
     except HitfabricError as error:
-        return Answer(index=index, error=error)
+        outputs, failure = None, error
+    return Answer(index=index, outputs=outputs, error=failure, seconds=time.perf_counter() - start)
 
 
 async def _answer_async(client: AsyncInferenceClient, model: str, index: int, inputs: Arrays) -> Answer:
+    start = time.perf_counter()
     try:
-        return Answer(index=index, outputs=await client.infer(model, inputs))
+        outputs, failure = await client.infer(model, inputs), None
     except HitfabricError as error:
-        return Answer(index=index, error=error)
+        outputs, failure = None, error
+    return Answer(index=index, outputs=outputs, error=failure, seconds=time.perf_counter() - start)
 
 
 def _checked(answer: Answer, stop_on_error: bool) -> Answer:

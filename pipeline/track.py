@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ..core import ConfigError, DataError, RunDirectory, StrictModel, atomic_file, progress
+from ..core import load_config as read_yaml
 from ..detector import Event
-from ..fpga_backend import DEFAULT_URL, Engine, TrackingClient, open_client
+from ..fpga_backend import (
+    DEFAULT_URL,
+    ClientConfig,
+    DirectConfig,
+    Engine,
+    InferenceClient,
+    OnnxConfig,
+    TrackingClient,
+    TritonConfig,
+    open_inference_client,
+    stream,
+)
 from ..fpga_backend.chain import load_config
+from ..fpga_backend.names import TRACKING
 from ..reports.records import Latency, LatencySeries
 from .extras import require_extra
+from .float_onnx import export_float_chain, find_float_chain
 from .layout import LABELS, Device, find_model
 from .samples import ChainEvent, choose_events, read_chain_events
 
@@ -31,9 +50,11 @@ class TrackConfig(StrictModel):
         events: Folder of events in TrackML CSV layout.
         out: Run directory to write; labels go to `labels/<event>-labels.csv` (hit_id, track_id; -1 is no track).
         model: Run directory of `train`, or a chain directory; None takes the shipped weights.
-        engine: `direct` (in this process) or `triton` (a server started by `hitfabric serve` with the same model).
+        engine: `direct` (in this process), `triton` (a server started by `hitfabric serve` with the same model), or
+            `onnx` (the float twin of the model by ONNX Runtime: a reference, not the firmware's numbers).
         device: Executor of the direct engine.
         url: `host:port` of the server's gRPC protocol.
+        client: YAML of a `ClientConfig`, with everything that can be said about servers; replaces the three above.
         limit: At most this many events.
         event_names: Only these events.
     """
@@ -44,8 +65,16 @@ class TrackConfig(StrictModel):
     engine: Engine = "direct"
     device: Device = "native"
     url: str = DEFAULT_URL
+    client: Path | None = None
     limit: int | None = Field(default=None, ge=1)
     event_names: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_client(self) -> Self:
+        twice = sorted({"engine", "device", "url"} & self.model_fields_set)
+        if self.client is not None and twice:
+            raise ValueError(f"client replaces {twice[0]}: set it in the client's file")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,29 +117,68 @@ def track(config: TrackConfig) -> list[TrackedEvent]:
     """
     if ":" not in config.url:
         raise ConfigError(f"url {config.url!r} has no port", remedy="give host:port of the gRPC protocol")
-    model = find_model(config.model)
+    chosen = None if config.client is None else read_yaml(ClientConfig, config.client)
+    model = find_model(_model_of(config, chosen))
     chain_config = load_config(model.chain)
     prefixes = choose_events(config.events, limit=config.limit, names=config.event_names)
-    if config.engine == "triton":
-        require_extra("serve")
     found: list[TrackedEvent] = []
-    with open_client(config.engine, chain_directory=model.chain, device=config.device, url=config.url) as client:
+    with ExitStack() as stack:
+        chosen = chosen or _client_config(config, model.chain, stack)
+        if chosen.engine == "triton":
+            require_extra("serve")
+        client = open_inference_client(chosen)
+        stack.callback(client.close)
         events = read_chain_events(config.events, chain_config, limit=config.limit, names=config.event_names)
-        for event in progress(events, description=f"track ({config.engine})", total=len(prefixes)):
-            tracked = track_event(client, event)
+        shown = progress(events, description=f"track ({chosen.engine})", total=len(prefixes))
+        for tracked in _track_all(client, shown, in_flight=chosen.in_flight):
             write_labels(config.out / LABELS, tracked)
             found.append(tracked)
     run = RunDirectory(path=config.out)
-    run.write_json("latency.json", _latency(config, found).model_dump(mode="json"))
-    run.record(command="track", config=config, inputs=[model.chain])
+    run.write_json("latency.json", _latency(chosen, client, found).model_dump(mode="json"))
+    inputs = [model.chain] if config.client is None else [model.chain, config.client]
+    run.record(command="track", config=config, inputs=inputs)
     return found
+
+
+def _model_of(config: TrackConfig, client: ClientConfig | None) -> Path | None:
+    """The model whose hits are asked for: that of the command, or the one a client's file computes with."""
+    if config.model is not None or client is None or client.direct is None:
+        return config.model
+    return client.direct.model
+
+
+def _client_config(config: TrackConfig, chain: Path, stack: ExitStack) -> ClientConfig:
+    """The client of `engine`, `device` and `url`: one request at a time; what it needs on disk lasts as the stack."""
+    if config.engine == "triton":
+        return ClientConfig(engine="triton", triton=TritonConfig(servers=(config.url,)), in_flight=1)
+    if config.engine == "direct":
+        return ClientConfig(engine="direct", direct=DirectConfig(model=chain, device=config.device), in_flight=1)
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hitfabric-onnx-"))
+    exported = export_float_chain(find_float_chain(chain), Path(folder) / "chain")
+    return ClientConfig(engine="onnx", onnx=OnnxConfig(model=exported), in_flight=1)
+
+
+def _track_all(client: InferenceClient, events: Iterable[ChainEvent], *, in_flight: int) -> Iterator[TrackedEvent]:
+    """Track events, up to `in_flight` at a time; the first error ends it."""
+    drawn: deque[ChainEvent] = deque()
+
+    def requests() -> Iterator[dict[str, NDArray[np.float32]]]:
+        for event in events:
+            drawn.append(event)
+            yield {"FEATURES": event.features}
+
+    for answer in stream(client, TRACKING, requests(), in_flight=in_flight, stop_on_error=True):
+        yield _tracked(drawn.popleft(), answer.result()["LABELS"], answer.seconds)
 
 
 def track_event(client: TrackingClient, event: ChainEvent) -> TrackedEvent:
     """Find the tracks of one event."""
     start = time.perf_counter()
     labels = client.track(event.features)
-    seconds = time.perf_counter() - start
+    return _tracked(event, labels, time.perf_counter() - start)
+
+
+def _tracked(event: ChainEvent, labels: NDArray[np.int64], seconds: float) -> TrackedEvent:
     return TrackedEvent(
         name=event.whole.name,
         hit_id=event.whole.hit_id,
@@ -148,11 +216,16 @@ def read_labels(folder: Path, event: Event) -> NDArray[np.int64]:
     return track_id[order][np.searchsorted(hit_id[order], event.hit_id)]
 
 
-def _latency(config: TrackConfig, found: list[TrackedEvent]) -> Latency:
+def _latency(config: ClientConfig, client: InferenceClient, found: list[TrackedEvent]) -> Latency:
     samples = tuple(event.seconds * MILLISECONDS for event in found)
     hits = np.mean([event.hits for event in found]) if found else 0
+    workload = f"one event per request, {hits:,.0f} hits on average"
+    if config.in_flight > 1:
+        workload += f", up to {config.in_flight} requests under way"
+    if fallbacks := client.counts.read()["fallbacks"]:
+        workload += f", {fallbacks} of {len(found)} computed in this process as no server answered"
     return Latency(
-        workload=f"one event per request, {hits:,.0f} hits on average",
-        server=config.url if config.engine == "triton" else None,
-        series=(LatencySeries(model="tracking", engine=config.engine, samples_ms=samples),),
+        workload=workload,
+        server=client.description if config.engine == "triton" else None,
+        series=(LatencySeries(model=TRACKING, engine=config.engine, samples_ms=samples),),
     )

@@ -46,7 +46,7 @@ OPTIONS = {
         "--utilisation",
         "--json",
     ),
-    "track": ("--events", "--engine", "--url", "--model", "--limit", "--out"),
+    "track": ("--events", "--engine", "--url", "--client", "--model", "--limit", "--out"),
     "evaluate": ("--events", "--model", "--labels", "--limit", "--json"),
     "report": ("RUN",),
     "lint": ("MODEL", "--json"),
