@@ -10,20 +10,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from hitfabric.core import ConfigError, DataError, GraphError, ServiceError, load_config
 from hitfabric.fpga_backend import (
     Chain,
     ClientConfig,
     DirectClient,
+    DirectConfig,
     ModelClient,
+    OnnxConfig,
     TensorMetadata,
     TritonClient,
+    TritonConfig,
     open_client,
     open_inference_client,
 )
 from hitfabric.fpga_backend.client import differences, expected_metadata
-from hitfabric.fpga_backend.client_config import split_address
+from hitfabric.fpga_backend.client_config import TlsConfig, TokenConfig, split_address
 from hitfabric.fpga_backend.ports import free_ports
 
 MakeHits = Callable[..., np.ndarray]
@@ -205,3 +209,20 @@ def test_missing_onnx_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "filter.onnx").write_bytes(b"no network")
     with pytest.raises(GraphError, match=r"cannot load .*filter\.onnx"):
         open_inference_client(_config({"engine": "onnx", "onnx": {"model": tmp_path / "filter.onnx"}}))
+
+
+def test_the_example_has_every_setting_and_its_default() -> None:
+    text = (Path(__file__).resolve().parents[2] / "examples" / "client.yaml").read_text(encoding="utf-8")
+    example = yaml.safe_load(text)
+    config = ClientConfig.model_validate(example)
+    assert set(example) == set(ClientConfig.model_fields)
+    assert set(example["direct"]) == set(DirectConfig.model_fields)
+    assert set(example["onnx"]) == set(OnnxConfig.model_fields)
+    assert set(example["triton"]) == set(TritonConfig.model_fields) - {"dns"}
+    assert config.triton == TritonConfig()
+    commented = yaml.safe_load(text.replace("  tls: null", "").replace("  token: null", "").replace("\n  # ", "\n  "))
+    with_all = ClientConfig.model_validate(commented).triton
+    assert with_all.tls is not None and with_all.tls.model_fields_set == set(TlsConfig.model_fields)
+    assert with_all.token is not None and set(TokenConfig.model_fields) - with_all.token.model_fields_set == {
+        "environment"
+    }

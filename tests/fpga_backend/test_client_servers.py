@@ -132,7 +132,8 @@ SERVERS = ("a:1", "b:1", "c:1")
 
 @given(events=st.lists(st.tuples(st.sampled_from(SERVERS), st.booleans(), st.floats(0, 4)), max_size=30))
 def test_only_servers_that_failed_lately_are_left_out(events: list[tuple[str, bool, float]]) -> None:
-    now, until = 0.0, dict.fromkeys(SERVERS, 0.0)
+    now = 0.0
+    until: dict[str, float] = {name: 0.0 for name in SERVERS}
     pool = ServerPool(config=TritonConfig(servers=SERVERS, skip_s=5), clock=lambda: now)
     for server, failed, seconds in events:
         if failed:
@@ -172,7 +173,7 @@ def test_the_fallback_is_logged_and_counted(chain: Chain, caplog: pytest.LogCapt
     warned = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warned) == 1 and f"no server answers at 127.0.0.1:{port}" in warned[0].getMessage()
     with FakeTriton(port=port) as server:
-        client.infer("tracking", EVENT)
+        labels = client.infer("tracking", EVENT)["LABELS"].tolist()
         assert server.requests == []  # the outage is taken to last
         for _ in range(200):  # gRPC connects again when it has waited
             clock[0] += 6

@@ -59,8 +59,10 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):
         self._server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(self, self._server)
         address = f"{host}:{port}"
-        add = self._server.add_secure_port if credentials else self._server.add_insecure_port
-        self.port = add(address, credentials) if credentials else add(address)
+        if credentials:
+            self.port = self._server.add_secure_port(address, credentials)
+        else:
+            self.port = self._server.add_insecure_port(address)
         self.url = f"{host}:{self.port}"
         self._server.start()
 
