@@ -136,22 +136,24 @@ def visits(graph: TypedGraph) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("zeros", "weight_bits", "bits", "ways"),
+    ("zeros", "idle", "weight_bits", "bits", "ways"),
     [
-        (0.0, 8, 8, {EVERY}),
-        (0.8, 8, 8, {SOME, OWN}),
-        (0.8, 8, 14, {OWN}),
-        (0.95, 6, 24, {OWN}),
-        (0.5, 16, 8, {EVERY}),
+        (0.0, 0.0, 8, 8, {EVERY}),
+        (0.0, 0.4, 8, 8, {SOME}),
+        (0.8, 0.0, 8, 8, {OWN}),
+        (0.8, 0.0, 8, 14, {OWN}),
+        (0.0, 0.4, 8, 14, {SOME}),
+        (0.95, 0.0, 6, 24, {OWN}),
+        (0.0, 0.4, 4, 20, {SOME}),
+        (0.5, 0.0, 16, 8, {EVERY}),
     ],
 )
 @pytest.mark.slow
-def test_sparse_weights(zeros: float, weight_bits: int, bits: int, ways: set[str]) -> None:
+def test_sparse_weights(zeros: float, idle: float, weight_bits: int, bits: int, ways: set[str]) -> None:
     found = set()
     for seed, widths in enumerate(([40, 30, 24, 5], [130, 20, 3])):
-        graph = perceptron_of(
-            [activation(bits, 3)] * (len(widths) - 1), widths, seed=seed, zeros=zeros, weight_bits=weight_bits
-        )
+        formats = [activation(bits, 3)] * (len(widths) - 1)
+        graph = perceptron_of(formats, widths, seed=seed, zeros=zeros, idle=idle, weight_bits=weight_bits)
         found |= visits(graph)
         assert_equal(graph, seed)
     assert ways <= found
@@ -220,7 +222,7 @@ def test_sums_of_very_many_edges(bits: int) -> None:
 def test_aggregates_of_every_kind_of_message(bits: int, mode: Literal["sum", "max"], column: Literal[0, 1]) -> None:
     for features, signed in ((1, True), (3, False), (5, True)):
         form = activation(bits, 4, signed=signed)
-        graph = messages(form, activation(20, 10), mode=mode, features=features, column=column)
+        graph = messages(form, activation(20, 10), mode=mode, features=features, column=column, edges=5_000)
         batches = [hub(graph, edges=5_000, value=value) for value in (-8.0, 15.99)]
         sizes = [{"N": 70, "E": 1}, {"N": 1, "E": 700}, {"N": 130, "E": 3000}, {"N": 0, "E": 9}]
         assert_native_equals_golden(graph, [*batches, *(random_inputs(graph, seed=2, sizes=size) for size in sizes)])

@@ -39,13 +39,19 @@ def perceptron_of(
     seed: int,
     weight_bits: int = 8,
     zeros: float = 0.0,
+    idle: float = 0.0,
     bias: bool = True,
 ) -> TypedGraph:
-    """A perceptron whose activations have these formats and widths; the last width is that of the raw sums."""
+    """A perceptron whose activations have these formats and widths; the last width is that of the raw sums.
+
+    The share `idle` of the groups of eight inputs is used by no output.
+    """
     generator, builder = np.random.default_rng(seed), GraphBuilder()
     source = builder.input("features", shape=("R", widths[0]), format=formats[0])
     for number, width in enumerate(widths[1:]):
         weight, form = weights(generator, (width, widths[number]), bits=weight_bits, zeros=zeros)
+        unused = generator.random(-(-widths[number] // 8)) < idle
+        weight[:, np.repeat(unused, 8)[: widths[number]]] = 0
         source = builder.dense(
             f"dense{number}",
             source,
@@ -78,13 +84,14 @@ def messages(
     mode: Literal["sum", "max"] = "sum",
     features: int = 3,
     column: Literal[0, 1] = 1,
+    edges: int = 16,
 ) -> TypedGraph:
-    """Edge features aggregated at nodes, and requantized."""
-    builder = GraphBuilder(maxima=Maxima(nodes=8, edges=16))
-    edges = builder.input("edges", shape=("E", features), format=message)
+    """Edge features aggregated at nodes, and requantized; `edges` are the maxima, which long messages are held to."""
+    builder = GraphBuilder(maxima=Maxima(nodes=8, edges=edges))
+    given = builder.input("edges", shape=("E", features), format=message)
     nodes = builder.input("nodes", shape=("N", 1), format=activation(8, 4))
     index = builder.edge_index("edge_index")
-    gathered = builder.edge_aggregate("total", edges, index, column=column, mode=mode)
+    gathered = builder.edge_aggregate("total", given, index, column=column, mode=mode)
     joined = builder.concat("joined", [builder.requantize("quant", gathered, format=total), nodes])
     builder.output("result", joined)
     return TypedGraph.from_builder(builder, name="messages")
