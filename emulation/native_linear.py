@@ -42,7 +42,8 @@ class LinearSource:
         lines += [
             f"std::int32_t* to = {place(linear.tile)};",
             *self._by_matrices(linear, packed, sources, number),
-            *_by_vectors(linear, packed, sources, number),
+            *self._by_outputs(linear, packed, sources),
+            *_by_vectors(linear, packed, sources, number, loop="for_rows(count, "),
         ]
         return ["{", *(f"  {line}" for line in lines), "}"]
 
@@ -71,6 +72,16 @@ class LinearSource:
             "if (count == 1)",
             "#endif",
         ]
+
+    def _by_outputs(self, linear: Linear, packed: Packed, sources: dict[Tile, str]) -> list[str]:
+        """The sums of a single row, where it is to visit other groups; the line behind is for several."""
+        single = pack(linear, one_row=True)
+        if [stage.visit for stage in single.stages] == [stage.visit for stage in packed.stages]:
+            return []
+        number = self._next()
+        self._constants(number, single)
+        lines = _by_vectors(linear, single, sources, number, loop="for_one_row(")
+        return ["if (count == 1)", *lines, "else"]
 
     def _constants(self, number: int, packed: Packed) -> None:
         self.constants += [
@@ -112,7 +123,7 @@ class LinearSource:
         return self._count
 
 
-def _by_vectors(linear: Linear, packed: Packed, sources: dict[Tile, str], number: int) -> list[str]:
+def _by_vectors(linear: Linear, packed: Packed, sources: dict[Tile, str], number: int, *, loop: str) -> list[str]:
     every = {stage.tile: stage for stage in packed.stages if stage.visit == EVERY}
     return [
         "{",
@@ -124,7 +135,7 @@ def _by_vectors(linear: Linear, packed: Packed, sources: dict[Tile, str], number
         f"  for (int four = 0; four < {len(packed.bias) // 4}; ++four) {{",
         f"    const std::int32_t* bias = bias_{number} + 4 * four;",
         f"    std::int32_t* at = to + four * {linear.tile.kind.bytes} * kRows;",
-        "    stream = for_rows(count, stream, [&](auto together, int lane, Stream& s) HITFABRIC_ALWAYS {",
+        f"    stream = {loop}stream, [&](auto together, int lane, Stream& s) HITFABRIC_ALWAYS {{",
         "      Sums<decltype(together)::value> sums;",
         *(f"      {line}" for line in _sums(packed, sources)),
         f"      {_finish(linear)}.write(in_lanes(sums), at + lane);",

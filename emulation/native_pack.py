@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ EVERY, SOME, OWN = "every_group", "some_groups", "own_groups"
 
 COST = {EVERY: 16.5, SOME: 18.0, OWN: 5.5}
 """Cycles per group (and, of OWN, output) of 64 rows, measured with AVX-512."""
+
+ONE_ROW_COST = {EVERY: 0.1, OWN: 1.6}
+"""Cycles per group and output of a single row."""
 
 Dwords = NDArray[np.int32]
 
@@ -74,10 +77,12 @@ class Packed:
     groups: NDArray[np.uint16]
 
 
-def pack(linear: Linear) -> Packed:
-    """Pack a linear map that is exact in 32 bits."""
+def pack(linear: Linear, *, one_row: bool = False) -> Packed:
+    """Pack a linear map that is exact in 32 bits; `one_row` for a single row, whose lanes are outputs."""
     width = linear.tile.width
     stages = sorted((stage for term in linear.terms for stage in _stages(term)), key=lambda stage: -stage.shift)
+    if one_row:
+        stages = [_for_one_row(stage) for stage in stages]
     bias = [value - sum(_offset(term, output) for term in linear.terms) for output, value in enumerate(linear.bias)]
     bias += [0] * (-width % OUTPUTS)
     weights: list[Dwords] = []
@@ -163,6 +168,12 @@ def _stage(tile: Tile, weight: NDArray[np.int64], shift: int) -> list[Stage]:
     }
     visit = min(costs, key=lambda name: costs[name])
     return [Stage(tile=tile, weight=padded, shift=shift, visit=visit)]
+
+
+def _for_one_row(stage: Stage) -> Stage:
+    used = float(_used(stage.weight, stage.groups).sum())
+    dense = ONE_ROW_COST[EVERY] * len(stage.weight) * stage.groups <= ONE_ROW_COST[OWN] * used
+    return replace(stage, visit=EVERY if dense else OWN)
 
 
 def _used(weight: NDArray[np.int64], groups: int) -> NDArray[np.bool_]:

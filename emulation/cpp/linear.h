@@ -156,7 +156,10 @@ HITFABRIC_INLINE void every_group(Sums<0>& sums, const std::int32_t*, const Row<
   for (int k = 0; k < Row<Dot, kGroups>::kVectors; ++k) {
     sum = Dot::lanes(sum, load(row.values + k * kLanes), load(stream.weights + k * kLanes));
   }
-  for (int lane = 0; lane < kLanes; ++lane) sums.plus(lane / Dot::kWords % kOutputs, sum[lane]);
+  alignas(64) std::int32_t lanes[kLanes];
+  store(lanes, sum);
+#pragma GCC unroll 16
+  for (int lane = 0; lane < kLanes; ++lane) sums.plus(lane / Dot::kWords % kOutputs, lanes[lane]);
   stream.weights += kGroups * Row<Dot, kGroups>::kPerGroup;
 }
 
@@ -311,13 +314,18 @@ struct Count {
   static constexpr int value = N;
 };
 
+template <class Work>
+HITFABRIC_INLINE Stream for_one_row(Stream stream, const Work& work) {
+  work(Count<0>{}, 0, stream);
+  return stream;
+}
+
 // Calls work(Count<vectors together>, first lane, stream) for all rows of a block, and returns the stream behind.
 template <class Work>
 HITFABRIC_INLINE Stream for_rows(int rows, Stream stream, const Work& work) {
+  if (rows == 1) return for_one_row(stream, work);
   Stream behind = stream;
-  if (rows == 1) {
-    work(Count<0>{}, 0, behind);
-  } else if (rows > (kTogether - 1) * kLanes) {
+  if (rows > (kTogether - 1) * kLanes) {
     for (int lane = 0; lane < rows; lane += kTogether * kLanes) work(Count<kTogether>{}, lane, behind = stream);
   } else {
     for (int lane = 0; lane < rows; lane += kLanes) work(Count<1>{}, lane, behind = stream);

@@ -74,8 +74,6 @@ class Pieces {
     all_done_.wait(lock, [&] { return complete(); });
   }
 
-  std::int64_t total() const { return total_; }
-
  private:
   static constexpr int kTurns = 4000;  // some microseconds
 
@@ -144,7 +142,7 @@ void split_ends(Call& call, const Shared& shared, int number, std::int64_t start
 }
 
 // Counting sort of the edges by one of their ends; edges of one node stay in order.
-void sort_edges(const Call& call, Shared& shared, int column) {
+void sort_edges(const Call& call, Shared& shared, std::size_t column) {
   std::vector<std::int64_t>& first = shared.first[column];
   if (first.empty()) return;
   const std::int32_t* ends = shared.ends[column];
@@ -163,6 +161,7 @@ class Run {
   Run(const Program& program, Call& call, Shared& shared, int threads)
       : program_(program), call_(call), shared_(shared) {
     for (int k = 0; k < threads; ++k) work_.push_back(allocate(program.work_dwords + kBehind));
+    if (threads == 1) return;
     for (int number = 0; number < kNetwork.index_count; ++number) stages_.emplace_back(call.edges);
     stages_.emplace_back(2 * kNetwork.index_count);
     for (int k = 0; k < program.phase_count; ++k) stages_.emplace_back(size_of(call, program.phases[k].dimension));
@@ -184,16 +183,16 @@ class Run {
 
  private:
   void compute(std::int32_t* work) {
-    auto stage = stages_.begin();
+    std::size_t stage = 0;
     for (int number = 0; number < kNetwork.index_count; ++number) {
-      share(*stage++, kIndexBlock,
+      share(stage++, call_.edges, kIndexBlock,
             [&](std::int64_t start, std::int64_t count) { split_ends(call_, shared_, number, start, count); });
     }
-    share(*stage++, 1,
-          [&](std::int64_t column, std::int64_t) { sort_edges(call_, shared_, static_cast<int>(column)); });
+    share(stage++, 2 * kNetwork.index_count, 1,
+          [&](std::int64_t column, std::int64_t) { sort_edges(call_, shared_, static_cast<std::size_t>(column)); });
     for (int k = 0; k < program_.phase_count; ++k) {
       const Phase& phase = program_.phases[k];
-      share(*stage++, kBlocksTaken * kRows, [&](std::int64_t at, std::int64_t count) {
+      share(stage++, size_of(call_, phase.dimension), kBlocksTaken * kRows, [&](std::int64_t at, std::int64_t count) {
         for (std::int64_t start = at; start < at + count; start += kRows) {
           phase.block(call_, work, start, static_cast<int>(std::min<std::int64_t>(kRows, at + count - start)));
         }
@@ -202,11 +201,18 @@ class Run {
   }
 
   // Takes pieces until none are left, and waits until the others have finished theirs. After a problem nothing more is
-  // computed.
+  // computed. A single thread does without the counting.
   template <class Work>
-  void share(Pieces& pieces, std::int64_t together, const Work& work) {
-    for (std::int64_t start; (start = pieces.take(together)) < pieces.total();) {
-      const std::int64_t count = std::min(together, pieces.total() - start);
+  void share(std::size_t stage, std::int64_t total, std::int64_t together, const Work& work) {
+    if (stages_.empty()) {
+      for (std::int64_t start = 0; start < total && !failed(); start += together) {
+        work(start, std::min(together, total - start));
+      }
+      return;
+    }
+    Pieces& pieces = stages_[stage];
+    for (std::int64_t start; (start = pieces.take(together)) < total;) {
+      const std::int64_t count = std::min(together, total - start);
       if (!failed()) work(start, count);
       pieces.finish(count);
     }
