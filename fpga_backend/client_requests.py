@@ -102,13 +102,17 @@ class Planner:
                 except UnavailableError as error:
                     unknown = error
                     continue
+            all_silent = True
             for place, server in enumerate(self._pool.candidates()):
                 if place:
                     self._counts.add("failovers")
+                    if deadline.left() <= 0:
+                        raise deadline.missed(f"model {model}: the servers asked so far")
                 try:
                     answer = yield from ask(server)
                 except _GoneError as gone:
                     last = gone
+                    all_silent &= gone.silent
                     self._fail(server)
                     continue
                 except DeadlineError:
@@ -116,6 +120,8 @@ class Planner:
                     raise
                 self._pool.answered(server)
                 return answer
+            if all_silent:
+                break  # nobody said UNAVAILABLE: waiting for silence again would only take longer
         if last is None and unknown is not None:
             raise unknown
         return (yield from self._give_up(model, last, deadline))

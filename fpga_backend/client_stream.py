@@ -64,7 +64,15 @@ def stream(
         HitfabricError: With `stop_on_error`: that of the first event that failed.
     """
     _check_in_flight(in_flight)
+    if in_flight == 1:
+        return _one_by_one(client, model, iter(events), stop_on_error)
     return _stream(client, model, iter(events), in_flight, stop_on_error)
+
+
+def _one_by_one(client: InferenceClient, model: str, events: Iterator[Arrays], stop_on_error: bool) -> Iterator[Answer]:
+    """In the caller's thread: nothing to wait for when it leaves."""
+    for index, inputs in enumerate(events):
+        yield _checked(_answer(client, model, index, inputs), stop_on_error)
 
 
 def _stream(
@@ -73,24 +81,24 @@ def _stream(
     waiting: deque[Future[Answer]] = deque()
     broken: Exception | None = None
     drawn, more = 0, True
-    with ThreadPoolExecutor(in_flight, thread_name_prefix="hitfabric-stream") as pool:
-        try:
-            while more or waiting:
-                while more and len(waiting) < in_flight:
-                    try:
-                        inputs = next(events)
-                    except StopIteration:
-                        more = False
-                    except Exception as error:  # noqa: BLE001 - of the source; raised below
-                        more, broken = False, error
-                    else:
-                        waiting.append(pool.submit(_answer, client, model, drawn, inputs))
-                        drawn += 1
-                if waiting:
-                    yield _checked(waiting.popleft().result(), stop_on_error)
-        finally:
-            for future in waiting:
-                future.cancel()
+    pool = ThreadPoolExecutor(in_flight, thread_name_prefix="hitfabric-stream")
+    try:
+        while more or waiting:
+            while more and len(waiting) < in_flight:
+                try:
+                    inputs = next(events)
+                except StopIteration:
+                    more = False
+                except Exception as error:  # noqa: BLE001 - of the source; raised below
+                    more, broken = False, error
+                else:
+                    waiting.append(pool.submit(_answer, client, model, drawn, inputs))
+                    drawn += 1
+            if waiting:
+                yield _checked(waiting.popleft().result(), stop_on_error)
+    finally:
+        # A reader that leaves does not wait for a server that hangs: closing the client ends its requests.
+        pool.shutdown(wait=False, cancel_futures=True)
     if broken is not None:
         raise broken
 

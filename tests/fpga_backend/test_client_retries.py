@@ -147,6 +147,25 @@ def test_a_silent_server_is_passed_over(make: Callable[..., Caller]) -> None:
         assert silent.descriptions == 1
 
 
+def test_silence_alone_is_not_tried_again(make: Callable[..., Caller]) -> None:
+    with FakeTriton() as silent:
+        silent.silent = True
+        caller = make(silent.url, connect_timeout_s=0.2)
+        with pytest.raises(UnavailableError, match=r"no server answers at .*: no answer within 0\.2 s"):
+            caller.labels()
+        assert (silent.descriptions, caller.waits) == (1, [])
+
+
+def test_a_deadline_spent_on_silence_is_no_fault_of_the_next_server(make: Callable[..., Caller]) -> None:
+    with FakeTriton() as silent, FakeTriton() as well:
+        silent.silent = True
+        caller = make(silent.url, well.url, timeout_s=0.2)
+        with pytest.raises(DeadlineError, match=r"within 0\.2 s"):
+            caller.labels()
+        assert caller.labels() == [4, 7]  # silent.url alone is left out
+        assert (silent.descriptions, len(well.requests)) == (1, 1)
+
+
 def test_a_server_that_dies_is_replaced_and_comes_back(make: Callable[..., Caller]) -> None:
     with FakeTriton() as first, FakeTriton() as second:
         caller = make(first.url, second.url, skip_s=0.01)

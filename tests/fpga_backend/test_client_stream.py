@@ -18,6 +18,7 @@ from hitfabric.fpga_backend.client import Answer, AsyncLocalClient
 from hitfabric.fpga_backend.client_interface import Counts
 from hitfabric.fpga_backend.client_metadata import ModelMetadata, expected_metadata
 from support.fake_triton import FakeTriton
+from support.processes import eventually
 
 Event = dict[str, np.ndarray]
 
@@ -153,6 +154,23 @@ def test_a_reader_may_leave() -> None:
     assert next(iter(answers)).index == 0
     answers.close()  # type: ignore[attr-defined]
     assert source.drawn == 3
+
+
+def test_leaving_does_not_wait_for_a_server_that_hangs() -> None:
+    def threads() -> int:
+        return sum(thread.name.startswith("hitfabric-stream") for thread in threading.enumerate())
+
+    assert eventually(lambda: threads() == 0)
+    with FakeTriton(["ok"] * 3, then="hang") as server:
+        client = TritonClient(config=TritonConfig(servers=(server.url,), timeout_s=25))
+        answers = stream(client, "tracking", Source(10), in_flight=3)
+        assert [next(answers).index for _ in range(3)] == [0, 1, 2]
+        assert eventually(lambda: len(server.requests) == 5)
+        answers.close()  # type: ignore[attr-defined]
+        assert threads() > 0
+        client.close()  # ends the requests that were under way
+        assert eventually(lambda: threads() == 0)
+        assert not server.release.is_set()
 
 
 def test_events_in_flight_are_positive() -> None:
