@@ -12,6 +12,9 @@ from .native_operations import Operation, Stored
 UNBOUNDED_EDGES = 2**31 - 1
 """Edges that an executor must be exact for, where every sum over edges is requantized at once."""
 
+MOST_FEATURES = 4096
+"""Features of a node: 64 rows of them, of up to 8 bytes each, are held on the stack of a thread."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
@@ -49,7 +52,17 @@ class Plan:
 
 
 def plan(graph: TypedGraph) -> Plan:
-    """Split a graph into segments, and its nodes into operations."""
+    """Split a graph into segments, and its nodes into operations.
+
+    Raises:
+        GraphError: A node has too many features.
+    """
+    for node in graph.nodes:
+        if node.tensor.width > MOST_FEATURES:
+            raise GraphError(
+                f"node {node.name} has {node.tensor.width} features, native code holds up to {MOST_FEATURES}",
+                remedy="use the executor numpy",
+            )
     ranged = _for_any_edges(graph)
     dynamic = ranged is not None
     ranged = ranged or graph

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from hitfabric.emulation import extreme_vectors
+from hitfabric.core import GraphError
+from hitfabric.emulation import extreme_vectors, make_executor
 from hitfabric.emulation.native_operations import Linear
 from hitfabric.emulation.native_pack import EVERY, OWN, SOME, pack
-from hitfabric.emulation.native_plan import plan
+from hitfabric.emulation.native_plan import MOST_FEATURES, plan
 from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
 from support.native_networks import Rounding, activation, messages, perceptron_of, requantized, unlike_grids
 from support.native_sets import assert_native_equals_golden, instruction_sets
@@ -249,3 +250,17 @@ def test_more_edges_and_nodes_than_the_maxima() -> None:
     graph = messages(activation(12, 5), activation(24, 18))
     assert (graph.maxima.nodes, graph.maxima.edges) == (8, 16)
     assert_native_equals_golden(graph, [random_inputs(graph, seed=1, sizes={"N": 50_000, "E": 400_000})], threads=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [8, 40])
+def test_as_many_features_as_native_code_holds(bits: int) -> None:
+    graph = perceptron_of([activation(bits, 5)] * 2, [MOST_FEATURES, 2, 2], seed=1, weight_bits=6)
+    assert_native_equals_golden(graph, [random_inputs(graph, seed=1, sizes={"R": rows}) for rows in (1, 3, 66)])
+
+
+def test_more_features_are_refused() -> None:
+    """They would not fit the stack of a thread."""
+    graph = perceptron_of([activation(8, 5)], [MOST_FEATURES + 1, 2], seed=1)
+    with pytest.raises(GraphError, match="node features has 4097 features, native code holds up to 4096; use"):
+        make_executor("native", graph)
