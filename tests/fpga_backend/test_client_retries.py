@@ -16,6 +16,7 @@ from hitfabric.fpga_backend import AsyncTritonClient, DeadlineError, TritonClien
 from hitfabric.fpga_backend.client_config import RetryConfig
 from hitfabric.fpga_backend.client_steps import back_off
 from support.fake_triton import TENSORS, FakeTriton
+from support.processes import eventually
 
 EVENT = {"FEATURES": np.array([[4, 0, 0], [7, 0, 0]], np.float32)}
 FAST = {"first_wait_s": 0.01, "longest_wait_s": 0.02}
@@ -174,11 +175,7 @@ def test_a_server_that_dies_is_replaced_and_comes_back(make: Callable[..., Calle
         assert caller.labels() == [4, 7]
         assert (len(first.requests), len(second.requests)) == (1, 1)
         with FakeTriton(port=first.port) as again:
-            for _ in range(200):  # gRPC connects again when it has waited
-                caller.labels()
-                if again.requests:
-                    break
-            assert again.requests
+            assert eventually(lambda: caller.labels() == [4, 7] and bool(again.requests))  # gRPC waits to connect
 
 
 def test_a_failed_server_is_skipped_for_a_while(make: Callable[..., Caller]) -> None:

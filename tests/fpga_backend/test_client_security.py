@@ -125,6 +125,9 @@ def test_a_token_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeTriton(token="secret") as server:
         token = {"environment": "FARM_TOKEN", "scheme": ""}
         assert _labels(servers=[server.url], token=token) == [4, 7]
+        server.then = "UNAVAILABLE"
+        with pytest.raises(UnavailableError, match="failed: said UNAVAILABLE"):  # lives: asked with the token
+            _labels(servers=[server.url], token=token)
         monkeypatch.setenv("FARM_TOKEN", "two\nlines")
         with pytest.raises(ConfigError, match="variable FARM_TOKEN holds no token") as refused:
             _labels(servers=[server.url], token=token)
