@@ -36,7 +36,7 @@ NODE_ROWS = 1_000
 
 
 FULL_SETTINGS = Settings(
-    repeats=15, sample_seconds=0.005, side_seconds=10.0, longest_seconds=20.0, longest_reference_seconds=10.0
+    repeats=9, sample_seconds=0.005, side_seconds=2.0, longest_seconds=10.0, longest_reference_seconds=4.0
 )
 QUICK_SETTINGS = Settings(
     repeats=5, sample_seconds=0.002, side_seconds=0.5, longest_seconds=5.0, longest_reference_seconds=0.5

@@ -1,5 +1,8 @@
 // Entry of a compiled network: checks, memory, threads, and the choice of the instruction set. Compiled once, for the
 // oldest processor, and linked with the generated passes of a network.
+#include <pthread.h>
+#include <sched.h>
+
 #include <algorithm>
 #include <atomic>
 #include <climits>
@@ -7,11 +10,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -83,6 +87,50 @@ class Pieces {
   std::atomic<std::int64_t> next_{0}, done_{0};
   std::mutex mutex_;
   std::condition_variable all_done_;
+};
+
+// A thread that begins on another core than its creator. Left to itself, the system often starts it on the same one,
+// and moves it only after some milliseconds, when small calls have ended.
+class Helper {
+ public:
+  explicit Helper(std::function<void()> work) : work_(std::move(work)) {
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0) return;
+    elsewhere(attributes);
+    begun_ = pthread_create(&thread_, &attributes, run, this) == 0;
+    pthread_attr_destroy(&attributes);
+  }
+
+  Helper(const Helper&) = delete;
+  Helper& operator=(const Helper&) = delete;
+
+  ~Helper() {
+    if (begun_) pthread_join(thread_, nullptr);
+  }
+
+  bool begun() const { return begun_; }
+
+ private:
+  static void* run(void* self) {
+    static_cast<Helper*>(self)->work_();
+    return nullptr;
+  }
+
+  static void elsewhere(pthread_attr_t& attributes) {
+#if defined(__GLIBC__)
+    cpu_set_t cores;
+    if (sched_getaffinity(0, sizeof(cores), &cores) != 0 || CPU_COUNT(&cores) < 2) return;
+    const int here = sched_getcpu();
+    if (here >= 0) CPU_CLR(here, &cores);
+    pthread_attr_setaffinity_np(&attributes, sizeof(cores), &cores);
+#else
+    (void)attributes;
+#endif
+  }
+
+  std::function<void()> work_;
+  pthread_t thread_{};
+  bool begun_ = false;
 };
 
 // Memory of a call that all its threads share.
@@ -168,17 +216,12 @@ class Run {
   }
 
   void all() {
-    std::vector<std::thread> others;
-    others.reserve(work_.size());
+    std::deque<Helper> others;
     for (std::size_t k = 1; k < work_.size(); ++k) {
-      try {
-        others.emplace_back([this, k] { compute(work_[k].get()); });
-      } catch (const std::exception&) {  // no more threads to be had: those there do the work
-        break;
-      }
+      others.emplace_back([this, k] { compute(work_[k].get()); });
+      if (!others.back().begun()) break;  // no more threads to be had: those there do the work
     }
     compute(work_[0].get());
-    for (std::thread& thread : others) thread.join();
   }
 
  private:
