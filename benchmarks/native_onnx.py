@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +19,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
+from hitfabric.models.onnx_export import quiet_export
 from hitfabric.quantization import TypedGraph
 
 OPSET = 18
@@ -87,7 +84,7 @@ class _Rows(CalibrationDataReader):
 
 def quantized(model: onnx.ModelProto, rows: NDArray[np.float32], activations: QuantType) -> bytes:
     """The model quantized by ONNX Runtime's own tool: QDQ, 8-bit weights, activations calibrated on `rows`."""
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet_export():
         given, prepared, done = (Path(folder) / f"{name}.onnx" for name in ("given", "prepared", "done"))
         onnx.save(model, given)
         quant_pre_process(given, prepared)
@@ -105,7 +102,7 @@ def quantized(model: onnx.ModelProto, rows: NDArray[np.float32], activations: Qu
 def graph_model(network: nn.Module, inputs: Inputs) -> bytes:
     """Export of an interaction network in torch for any numbers of nodes and edges, by torch's exporter."""
     nodes, edges = torch.export.Dim("N", min=2), torch.export.Dim("E", min=2)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet_export():
         path = Path(folder) / "network.onnx"
         torch.onnx.export(
             network,
@@ -154,16 +151,3 @@ def binder(session: onnxruntime.InferenceSession, width: int) -> Callable[[Input
         return call
 
     return prepare
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the advice that the exporter and the quantizer print, none of which is about the result."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)

@@ -13,7 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import GraphError, ToolError, cache_directory, compile_library, processor_fingerprint
+from ..core import (
+    GraphError,
+    HitfabricWarning,
+    MissingToolError,
+    cache_directory,
+    compile_library,
+    processor_fingerprint,
+)
 
 SOURCES = Path(__file__).parent / "cpp"
 # Products and sums must round one after the other, as in NumPy, for both to give the same bits.
@@ -27,13 +34,17 @@ def compiled_stages() -> ctypes.CDLL | None:
     """The library of the compiled host stages, compiled if need be.
 
     Returns:
-        The library; None, after a warning, if it cannot be compiled here. What uses it then computes the same with
-        SciPy and NumPy, several times slower.
+        The library; None, after a warning, where there is no compiler or the cache cannot be written. What uses it then
+        computes the same with SciPy and NumPy, several times slower.
+
+    Raises:
+        ToolError: The compiler failed.
     """
     try:
         library = ctypes.CDLL(str(compile_stages()))
-    except (ToolError, OSError) as error:
-        warnings.warn(f"radius graphs and pair features run on SciPy and NumPy, slower: {error}", stacklevel=2)
+    except (MissingToolError, OSError) as error:
+        message = f"radius graphs and pair features run on SciPy and NumPy, slower: {error}"
+        warnings.warn(HitfabricWarning(message), stacklevel=2)
         return None
     library.hitfabric_radius_open.restype = ctypes.c_void_p
     library.hitfabric_radius_close.restype = None

@@ -21,6 +21,7 @@ from ..quantization import (
 )
 from .native_operations import Aggregate, Gather, Linear, Operation, Quantize, Store, Stored, Term
 from .native_tiles import Part, Tile, fits_int, held_as, shifted
+from .ranges import dense_shifts
 
 AGGREGATE_LIMIT = 1 << 30
 """Sums over edges are saturated here, where what follows saturates earlier."""
@@ -212,9 +213,9 @@ class Lowering:
         return self._form(node) if self._is_folded(node) else self._identity(node)
 
     def _form(self, node: Node) -> _Form:
-        fraction = node.tensor.format.fraction
         if isinstance(node, Dense):
-            return self._dense(node, fraction)
+            return self._dense(node)
+        fraction = node.tensor.format.fraction
         forms = []
         for name in node.inputs:
             source = self.graph[name]
@@ -222,16 +223,16 @@ class Lowering:
         bias = tuple(sum(values) for values in zip(*(form.bias for form in forms), strict=True))
         return _Form(terms=tuple(term for form in forms for term in form.terms), bias=bias)
 
-    def _dense(self, node: Dense, fraction: int) -> _Form:
+    def _dense(self, node: Dense) -> _Form:
         (name,) = node.inputs
-        shift = fraction - self.graph[name].tensor.format.fraction - node.weight_format.fraction
+        shift, bias_shift = dense_shifts(self.graph, node)
         terms = tuple(
             Term(tile=part.tile, weight=node.weight[:, part.at : part.at + part.tile.width], shift=part.shift + shift)
             for part in self._read(name)
         )
         bias = (0,) * node.tensor.width
-        if node.bias is not None and node.bias_format is not None:
-            bias = tuple(int(value) << (fraction - node.bias_format.fraction) for value in node.bias)
+        if node.bias is not None:
+            bias = tuple(int(value) << bias_shift for value in node.bias)
         return _Form(terms=terms, bias=bias)
 
     def _identity(self, node: Node) -> _Form:

@@ -29,7 +29,7 @@ class Segment:
     operations: tuple[Operation, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
     """How to compute a graph.
 

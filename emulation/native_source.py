@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,6 +19,7 @@ DIMENSIONS = {"R": "kRowsOfCall", "N": "kNodesOfCall", "E": "kEdgesOfCall"}
 FLOAT_BITS = 24
 
 
+@lru_cache(maxsize=2)  # looked for in the cache by its text, more than once
 def network_source(plan: Plan) -> str:
     """The passes of a network, to be compiled once per instruction set."""
     writer = _Writer(plan)
@@ -103,6 +105,7 @@ def _one_or_more(name: str, items: Sequence[str]) -> str:
     return f"{name}[{max(1, len(items))}] = {{{', '.join(items)}}}"
 
 
+@lru_cache(maxsize=2)
 def uses_matrices(plan: Plan) -> bool:
     """Whether any part of the network is for matrices of bytes (AMX)."""
     linear = (operation for segment in plan.segments for operation in segment.operations)

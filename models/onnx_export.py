@@ -31,7 +31,7 @@ def export_float_network(network: Trained, path: Path) -> None:
         )
         for name, shape in shapes.items()
     )
-    with _quiet():
+    with quiet_export():
         torch.onnx.export(
             network,
             samples,
@@ -46,7 +46,7 @@ def export_float_network(network: Trained, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_export() -> Iterator[None]:
     """Without the exporter's advice, none of which is about the result."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hitfabric.core import GraphError, ToolError
+from hitfabric.core import GraphError, MissingToolError
 from hitfabric.detector import ALL_LAYERS, PIXEL, PairColumns, PairScales, pair_features, track_features
 from hitfabric.detector import compiled as compiled_module
 from hitfabric.detector.compiled import compiled_stages
@@ -80,7 +80,7 @@ def test_an_edge_out_of_the_event_is_refused(compiler: bool, wrong: list[int], m
     if not compiler:
 
         def fails() -> Path:
-            raise ToolError("no g++", remedy="install it")
+            raise MissingToolError("no g++", remedy="install it")
 
         monkeypatch.setattr(compiled_module, "compile_stages", fails)
         compiled_stages.cache_clear()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hitfabric.core import DataError, GraphError, ToolError
+from hitfabric.core import DataError, GraphError, MissingToolError, ToolError
 from hitfabric.detector import PairWindow, inside_out, radius_graph
 from hitfabric.detector import compiled as compiled_module
 from hitfabric.detector.compiled import SOURCES, compiled_stages
@@ -53,13 +53,22 @@ def library() -> object:
 @pytest.fixture
 def no_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def fails() -> Path:
-        raise ToolError(
+        raise MissingToolError(
             "g++ is needed to compile the radius graph and was not found", remedy="run: apt-get install g++"
         )
 
     monkeypatch.setattr(compiled_module, "compile_stages", fails)
     compiled_stages.cache_clear()
     yield
+    compiled_stages.cache_clear()
+
+
+def test_a_compiler_that_fails_is_not_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiled_module, "FLAGS", ("--no-such-option",))
+    compiled_stages.cache_clear()
+    with pytest.raises(ToolError, match="could not compile the radius graph"):
+        compiled_stages()
     compiled_stages.cache_clear()
 
 
