@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hitfabric.core import ToolError
+from hitfabric.core.errors import MissingToolError
 from hitfabric.detector import ALL_LAYERS, PairWindow
 from hitfabric.detector import compiled as compiled_module
 from hitfabric.detector.compiled import compiled_stages
@@ -90,7 +90,7 @@ def test_without_a_compiler_the_tracks_are_the_same(
     wanted = windowed.track(features, keep_candidates=True)
 
     def fails() -> Path:
-        raise ToolError("no g++", remedy="install it")
+        raise MissingToolError("no g++", remedy="install it")
 
     monkeypatch.setattr(compiled_module, "compile_stages", fails)
     compiled_stages.cache_clear()
