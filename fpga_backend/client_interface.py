@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import DataError, ServiceError
-from .client_metadata import ModelMetadata
-from .names import TRACKING
+from .client_metadata import ModelMetadata, expected_metadata
+from .names import MODELS, TRACKING
 from .signature import Arrays
 
 Outputs = dict[str, NDArray[Any]]
@@ -139,13 +139,13 @@ class TrackingClient(ClosesClient):
 
 
 def pick_outputs(model: str, found: Outputs, outputs: Sequence[str] | None) -> Outputs:
-    """The outputs asked for.
+    """The outputs asked for; None asks for those that every model of this name has.
 
     Raises:
         DataError: The model has no such output; it is named.
     """
     if outputs is None:
-        return found
+        outputs = tuple(expected_metadata(model).outputs) if model in MODELS else tuple(found)
     for name in outputs:
         if name not in found:
             raise DataError(f"model {model} has no output {name}", remedy=f"ask for some of {sorted(found)}")

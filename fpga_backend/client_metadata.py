@@ -68,7 +68,8 @@ class ModelMetadata:
         inputs, outputs = (
             {tensor.name: _of_tensor(tensor) for tensor in tensors} for tensors in (signature.inputs, signature.outputs)
         )
-        return cls(name=name, platform=platform, inputs=inputs, outputs=outputs)
+        optional = frozenset(tensor.name for tensor in signature.inputs if tensor.optional)
+        return cls(name=name, platform=platform, inputs=inputs, outputs=outputs, optional=optional)
 
     def check_inputs(self, inputs: Arrays) -> None:
         """Check names, dtypes and fixed sizes of a request before it travels.

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..core import ConfigError, atomic_directory
-from ..emulation import EXECUTORS
 from .chain import check_interfaces, load_config, load_graphs
+from .device_names import DEVICES
 from .names import BACKEND_NAME, NETWORKS, TRACKING
 from .signature import Signature, Tensor, network_signature, tracking_signature
 
@@ -47,8 +47,8 @@ def write_repository(
         ConfigError: Unknown device, or a number that is not positive.
         GraphError: The chain directory is incomplete or malformed.
     """
-    if device not in EXECUTORS:
-        raise ConfigError(f"unknown device {device!r}", remedy=f"use one of {', '.join(EXECUTORS)}")
+    if device not in DEVICES:
+        raise ConfigError(f"unknown device {device!r}", remedy=f"use one of {', '.join(DEVICES)}")
     if min(instances, worker_timeout_ms, worker_start_timeout_ms) < 1:
         raise ConfigError("instances and timeouts must be positive", remedy="give at least 1")
     graphs = load_graphs(chain_directory)
@@ -108,7 +108,10 @@ def _tensor_lines(kind: str, tensors: Iterable[Tensor], batched: bool) -> list[s
     for tensor in tensors:
         shape = tensor.shape[1:] if batched else tensor.shape
         dims = ", ".join(str(size) if isinstance(size, int) else "-1" for size in shape)
-        lines.append(f"{kind} [ {{ name: {_quoted(tensor.name)} data_type: {tensor.data_type} dims: [ {dims} ] }} ]")
+        optional = " optional: true" if tensor.optional else ""
+        lines.append(
+            f"{kind} [ {{ name: {_quoted(tensor.name)} data_type: {tensor.data_type} dims: [ {dims} ]{optional} }} ]"
+        )
     return lines
 
 

@@ -31,12 +31,14 @@ class Tensor(StrictModel):
         data_type: Triton's name of its element type.
         shape: Sizes; a symbol stands for a size that varies by request and is the same wherever the symbol occurs.
         index_into: Symbol whose size bounds the values (0 <= value < size), for indices.
+        optional: An input that requests may leave out.
     """
 
     name: str
     data_type: Literal["TYPE_FP32", "TYPE_INT64"]
     shape: tuple[int | str, ...]
     index_into: str | None = None
+    optional: bool = False
 
     def describe(self) -> str:
         """Type and shape in words, as `FP32 [R, 6]`."""
@@ -74,12 +76,14 @@ class Signature(StrictModel):
             DataError: Names the tensor and what is wrong with it.
         """
         names = [tensor.name for tensor in self.inputs]
-        if sorted(inputs) != sorted(names):
+        needed = {tensor.name for tensor in self.inputs if not tensor.optional}
+        if not needed <= inputs.keys() <= set(names):
             raise DataError(f"got tensors {sorted(inputs)}", remedy=f"give {names}")
+        given = [tensor for tensor in self.inputs if tensor.name in inputs]
         sizes: dict[str, int] = {}
-        for tensor in self.inputs:
+        for tensor in given:
             _check_shape(tensor, np.asarray(inputs[tensor.name]), self.limits, sizes)
-        for tensor in self.inputs:
+        for tensor in given:
             _check_values(tensor, np.asarray(inputs[tensor.name]), sizes)
         return sizes
 
@@ -133,11 +137,24 @@ def network_signature(graph: TypedGraph, *, device: str = "native") -> Signature
 
 
 def tracking_signature() -> Signature:
-    """Signature of the whole chain: FEATURES (r in mm, phi in rad, z in mm) to LABELS (-1 is no track)."""
+    """Signature of the whole chain: FEATURES (r in mm, phi in rad, z in mm) to LABELS (-1 is no track).
+
+    A client may also ask for the edges that the filter kept (EDGE_INDEX) and their logits (SCORES), and give an
+    EVENT_ID that comes back with the answer.
+    """
+    event_id = Tensor(name="EVENT_ID", data_type="TYPE_INT64", shape=(1,))
     return Signature(
         max_batch_size=0,
-        inputs=(Tensor(name="FEATURES", data_type="TYPE_FP32", shape=("H", 3)),),
-        outputs=(Tensor(name="LABELS", data_type="TYPE_INT64", shape=("H",)),),
+        inputs=(
+            Tensor(name="FEATURES", data_type="TYPE_FP32", shape=("H", 3)),
+            event_id.model_copy(update={"optional": True}),
+        ),
+        outputs=(
+            Tensor(name="LABELS", data_type="TYPE_INT64", shape=("H",)),
+            event_id,
+            Tensor(name="EDGE_INDEX", data_type="TYPE_INT64", shape=("E", 2)),
+            Tensor(name="SCORES", data_type="TYPE_FP32", shape=("E",)),
+        ),
         limits={"H": MAXIMAL_HITS},
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,16 +14,19 @@ from numpy.typing import NDArray
 from ..core import DataError
 
 MAGIC = 0x46544948
-VERSION = 1
+VERSION = 2
 ALIGNMENT = 64
 MAXIMUM_RANK = 4
 MAXIMUM_TENSORS = 16
 MAXIMUM_MESSAGE = 4096
 
-# magic, version, request id, status, tensor count, response offset, message offset, message bytes, 2 reserved
-HEADER = struct.Struct("<IIQIIQQQ2Q")
+# magic, version, request id, status, tensor count, response offset, message offset, message bytes, wanted outputs,
+# device nanoseconds, checked, mismatched
+HEADER = struct.Struct("<IIQIIQQIIQII")
 # data type, rank, dims, offset, bytes, 1 reserved
 DESCRIPTOR = struct.Struct(f"<iI{MAXIMUM_RANK}qQQQ")
+
+EVERY_OUTPUT = (1 << MAXIMUM_TENSORS) - 1
 
 Array = NDArray[np.generic]
 
@@ -37,8 +41,9 @@ class Status(IntEnum):
 
 
 class DataType(IntEnum):
-    """Element types, with the values of Triton's TRITONSERVER_DataType."""
+    """Element types, with the values of Triton's TRITONSERVER_DataType; ABSENT is a tensor that is not there."""
 
+    ABSENT = 0
     INT32 = 8
     INT64 = 9
     FP32 = 11
@@ -58,16 +63,24 @@ class Frame:
     Attributes:
         request_id: Number of the request.
         status: What the frame is.
-        tensors: Views into the memory, in the order of the signature.
+        tensors: Views into the memory, in the order of the signature; None for one that is not there.
         response_offset: Where the response to a request goes.
-        message: Text of a response that is not DONE.
+        message: Text of a response that is not DONE; the signature of a worker that announces itself.
+        wanted: Bit i of a request is set when somebody wants output i.
+        device_nanoseconds: Time the device took for a response.
+        checked: Shadow checks finished since the last response.
+        mismatched: Those of them that found another result.
     """
 
     request_id: int
     status: Status
-    tensors: tuple[Array, ...] = ()
+    tensors: tuple[Array | None, ...] = ()
     response_offset: int = 0
     message: str = ""
+    wanted: int = EVERY_OUTPUT
+    device_nanoseconds: int = 0
+    checked: int = 0
+    mismatched: int = 0
 
 
 def align(offset: int) -> int:
@@ -83,9 +96,8 @@ def read_frame(memory: memoryview, offset: int = 0) -> Frame:
     """
     if offset + HEADER.size > len(memory):
         raise _malformed("lies outside the memory")
-    magic, version, request_id, status, count, response, message_at, message_bytes, _, _ = HEADER.unpack_from(
-        memory, offset
-    )
+    magic, version, request_id, status, count, response, *rest = HEADER.unpack_from(memory, offset)
+    message_at, message_bytes, wanted, device_nanoseconds, checked, mismatched = rest
     if magic != MAGIC or version != VERSION:
         raise _malformed(f"has magic {magic:#x} version {version}, expected {MAGIC:#x} version {VERSION}")
     if count > MAXIMUM_TENSORS or offset + HEADER.size + count * DESCRIPTOR.size > len(memory):
@@ -93,14 +105,24 @@ def read_frame(memory: memoryview, offset: int = 0) -> Frame:
     first = offset + HEADER.size
     tensors = tuple(_read_tensor(memory, first + index * DESCRIPTOR.size) for index in range(count))
     text = bytes(memory[message_at : message_at + min(message_bytes, MAXIMUM_MESSAGE)]).decode(errors="replace")
-    return Frame(request_id=request_id, status=Status(status), tensors=tensors, response_offset=response, message=text)
+    return Frame(
+        request_id=request_id,
+        status=Status(status),
+        tensors=tensors,
+        response_offset=response,
+        message=text,
+        wanted=wanted,
+        device_nanoseconds=device_nanoseconds,
+        checked=checked,
+        mismatched=mismatched,
+    )
 
 
-def frame_bytes(tensors: Sequence[Array], message: str = "") -> int:
+def frame_bytes(tensors: Sequence[Array | None], message: str = "") -> int:
     """Bytes a frame at an aligned offset occupies, payloads included."""
     end = HEADER.size + len(tensors) * DESCRIPTOR.size
     for tensor in tensors:
-        end = align(end) + tensor.nbytes
+        end = align(end) + (0 if tensor is None else tensor.nbytes)
     return align(end) + min(len(message.encode()), MAXIMUM_MESSAGE)
 
 
@@ -117,6 +139,8 @@ def write_frame(memory: memoryview, offset: int, frame: Frame) -> None:
         cursor = align(cursor)
         descriptor = _describe(tensor, cursor)
         DESCRIPTOR.pack_into(memory, offset + HEADER.size + index * DESCRIPTOR.size, *descriptor)
+        if tensor is None:
+            continue
         if tensor.size:
             target = np.frombuffer(memory, dtype=tensor.dtype, count=tensor.size, offset=cursor)
             target.reshape(tensor.shape)[...] = tensor
@@ -128,7 +152,8 @@ def write_frame(memory: memoryview, offset: int, frame: Frame) -> None:
         memory,
         offset,
         *(MAGIC, VERSION, frame.request_id, frame.status, len(frame.tensors)),
-        *(frame.response_offset, cursor, len(text), 0, 0),
+        *(frame.response_offset, cursor, len(text), frame.wanted),
+        *(frame.device_nanoseconds, frame.checked, frame.mismatched),
     )
 
 
@@ -146,19 +171,23 @@ def layout() -> Mapping[str, int]:
     }
 
 
-def _read_tensor(memory: memoryview, offset: int) -> Array:
+def _read_tensor(memory: memoryview, offset: int) -> Array | None:
     code, rank, *rest = DESCRIPTOR.unpack_from(memory, offset)
+    if code == DataType.ABSENT:
+        return None
     shape, (start, size, _) = tuple(rest[:rank]), rest[MAXIMUM_RANK:]
     if code not in DTYPES or not 0 <= rank <= MAXIMUM_RANK or min(shape, default=0) < 0:
         raise _malformed(f"holds a tensor of type {code} and shape {shape}")
     dtype = DTYPES[DataType(code)]
-    count = int(np.prod(shape, dtype=object)) if shape else 1
+    count = math.prod(shape)
     if count * dtype.itemsize != size or start + size > len(memory):
         raise _malformed(f"holds a tensor of shape {shape} in {size} bytes at {start}")
     return np.frombuffer(memory, dtype=dtype, count=count, offset=start).reshape(shape)
 
 
-def _describe(tensor: Array, offset: int) -> tuple[int, ...]:
+def _describe(tensor: Array | None, offset: int) -> tuple[int, ...]:
+    if tensor is None:
+        return (DataType.ABSENT, *(0,) * (MAXIMUM_RANK + 4))
     for code, dtype in DTYPES.items():
         if tensor.dtype == dtype and tensor.ndim <= MAXIMUM_RANK:
             dims = (*tensor.shape, *(0,) * (MAXIMUM_RANK - tensor.ndim))

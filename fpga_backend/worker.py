@@ -20,7 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from ..core import DataError, GraphError, HitfabricError
-from .served import ServedModel, load_model
+from .device_errors import DeviceLostError
+from .device_names import DEVICES
+from .device_settings import DeviceSettings, limit_memory
+from .served import DeviceModel, load_model
 from .wire import Frame, Status, align, frame_bytes, read_frame, write_frame
 
 ID_BYTES = 8
@@ -52,36 +55,59 @@ class Memory:
         return self._view
 
 
-def serve(model: ServedModel, memory: Memory, channel: socket.socket) -> None:
-    """Answer requests until the backend closes its end of the socket."""
-    _answer(memory, channel, Frame(request_id=0, status=Status.DONE), 0)
+def serve(model: DeviceModel, memory: Memory, channel: socket.socket) -> None:
+    """Announce the model, then answer requests until the backend closes its end of the socket.
+
+    Raises:
+        DeviceLostError: The device has to be opened anew, which is for another process.
+    """
+    _answer(memory, channel, Frame(request_id=0, status=Status.DONE, message=model.signature.model_dump_json()), 0)
     while message := channel.recv(ID_BYTES):
         request_id = int.from_bytes(message, "little")
         request = read_frame(memory.view())
         if request.request_id != request_id:
             raise DataError(f"frame {request.request_id} came with message {request_id}", remedy="restart the server")
-        _answer(memory, channel, execute(model, request), request.response_offset)
+        try:
+            response = execute(model, request)
+        except DeviceLostError as error:
+            _answer(memory, channel, _failure(request, error), request.response_offset)
+            raise
+        _answer(memory, channel, response, request.response_offset)
 
 
-def execute(model: ServedModel, request: Frame) -> Frame:
+def execute(model: DeviceModel, request: Frame) -> Frame:
     """Compute the response to a request; a failure becomes a response that says so.
 
     Args:
         model: What computes.
         request: Inputs in the order of the signature.
+
+    Raises:
+        DeviceLostError: The device has to be opened anew.
     """
-    names = [tensor.name for tensor in model.signature.inputs]
+    named = zip(model.signature.inputs, request.tensors, strict=True)
     try:
-        outputs = model.run(dict(zip(names, request.tensors, strict=True)))
+        outputs = model.run({tensor.name: array for tensor, array in named if array is not None})
     except (DataError, GraphError) as error:
         return Frame(request_id=request.request_id, status=Status.INVALID, message=str(error))
+    except DeviceLostError:
+        raise
     except (HitfabricError, ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
         # One bad batch must not cost the other clients their worker.
-        message = f"{type(error).__name__}: {error}"
-        print(f"hitfabric worker: {message}", file=sys.stderr, flush=True)
-        return Frame(request_id=request.request_id, status=Status.INTERNAL, message=message)
-    tensors = tuple(np.asarray(outputs[tensor.name]) for tensor in model.signature.outputs)
-    return Frame(request_id=request.request_id, status=Status.DONE, tensors=tensors)
+        return _failure(request, error)
+    checks = model.take_checks()
+    wanted = (
+        outputs.get(tensor.name) if request.wanted >> index & 1 else None
+        for index, tensor in enumerate(model.signature.outputs)
+    )
+    return Frame(
+        request_id=request.request_id,
+        status=Status.DONE,
+        tensors=tuple(None if array is None else np.asarray(array) for array in wanted),
+        device_nanoseconds=round(model.device_seconds * 1e9),
+        checked=checks.checked,
+        mismatched=checks.mismatched,
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -92,7 +118,9 @@ def main(arguments: list[str] | None = None) -> int:
     memory = Memory(options.memory)
     with socket.socket(fileno=options.socket) as channel:
         try:
-            model = load_model(options.model, options.device)
+            settings = DeviceSettings.parse(options.setting)
+            model = load_model(options.model, options.device, settings, instance=options.instance)
+            limit_memory(settings)
         except (HitfabricError, OSError) as error:
             _answer(memory, channel, Frame(request_id=0, status=Status.INTERNAL, message=str(error)), 0)
             return 1
@@ -100,12 +128,20 @@ def main(arguments: list[str] | None = None) -> int:
             serve(model, memory, channel)
         except (BrokenPipeError, ConnectionResetError):
             return 0  # the server went away
+        except DeviceLostError:
+            return 1  # the backend starts another worker, which opens the device anew
     return 0
 
 
 def _log_warning(message: Warning | str, *_: object, **__: object) -> None:
     """One line in the server's log, such as that there is no compiler and another executor computes."""
     print(f"hitfabric worker: warning: {message}", file=sys.stderr, flush=True)
+
+
+def _failure(request: Frame, error: Exception) -> Frame:
+    message = f"{type(error).__name__}: {error}"
+    print(f"hitfabric worker: {message}", file=sys.stderr, flush=True)
+    return Frame(request_id=request.request_id, status=Status.INTERNAL, message=message)
 
 
 def _answer(memory: Memory, channel: socket.socket, frame: Frame, offset: int) -> None:
@@ -119,7 +155,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--memory", type=int, required=True, help="descriptor of the shared memory")
     parser.add_argument("--socket", type=int, required=True, help="descriptor of the socket to the backend")
     parser.add_argument("--model", type=Path, required=True, help="chain or typed graph directory")
-    parser.add_argument("--device", default="native", help="native, numpy, csim or golden")
+    parser.add_argument("--device", default="native", help=", ".join(DEVICES))
+    parser.add_argument("--instance", default="", help="name of the model instance, as embedding_0_1")
+    parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="setting of the device")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "model.h"
@@ -46,9 +47,13 @@ void FailEach(const std::vector<Request*>& group, Action&& action) {
 
 Instance::Instance(const Model* model, const std::string& name)
     : model_(model),
-      inferences_(model->backend()->counters.inferences, model->name(), model->version(), name),
-      rows_(model->backend()->counters.rows, model->name(), model->version(), name),
-      restarts_(model->backend()->counters.restarts, model->name(), model->version(), name),
+      inferences_(model->backend()->metrics.inferences, model->name(), model->version(), name),
+      rows_(model->backend()->metrics.rows, model->name(), model->version(), name),
+      device_seconds_(model->backend()->metrics.device_seconds, model->name(), model->version(), name),
+      restarts_(model->backend()->metrics.restarts, model->name(), model->version(), name),
+      checks_(model->backend()->metrics.checks, model->name(), model->version(), name),
+      mismatches_(model->backend()->metrics.mismatches, model->name(), model->version(), name),
+      queue_depth_(model->backend()->metrics.queue_depth, model->name(), model->version(), name),
       worker_(&model->backend()->launcher, model->worker_options(name), [this] { restarts_.Add(1); }) {
   worker_.Ready();  // a model that cannot be loaded must not become ready
 }
@@ -57,6 +62,7 @@ void Instance::Execute(TRITONBACKEND_ModelInstance* handle, TRITONBACKEND_Reques
   Times times;
   times.start = Now();
   times.compute_start = times.compute_end = times.start;
+  queue_depth_.Add(count);
   std::vector<Request> pending;
   pending.reserve(count);
   std::vector<Group> groups;
@@ -79,6 +85,7 @@ void Instance::Execute(TRITONBACKEND_ModelInstance* handle, TRITONBACKEND_Reques
       rows_.Add(static_cast<double>(request.rows()));
     }
     request.Finish(handle, times);
+    queue_depth_.Add(-1);
   }
   Ignore(TRITONBACKEND_ModelInstanceReportBatchStatistics(handle, std::max<std::uint64_t>(batch_size, 1), times.start,
                                                           times.compute_start, times.compute_end, end));
@@ -106,10 +113,13 @@ void Instance::RunBatch(const Group& group, Times* times) {
   const Group accepted = WriteFrame(group, &region, &response_offset);
   if (accepted.empty()) return;
   const std::uint64_t begin = Now();
-  const std::vector<wire::TensorDescriptor> tensors = worker_.Execute(next_id_++, response_offset);
+  const Answer answer = worker_.Execute(next_id_++, response_offset);
   times->compute_end = Now();
   if (times->compute_start == times->start) times->compute_start = begin;
-  SplitOutputs(accepted, tensors, region);
+  device_seconds_.Add(std::chrono::duration<double>(answer.device_time).count());
+  checks_.Add(answer.checked);
+  mismatches_.Add(answer.mismatched);
+  SplitOutputs(accepted, answer.tensors, region);
 }
 
 Instance::Group Instance::WriteFrame(const Group& group, SharedRegion* region, std::uint64_t* response_offset) {
@@ -134,7 +144,9 @@ Instance::Group Instance::WriteFrame(const Group& group, SharedRegion* region, s
   std::vector<std::uint64_t> cursors = offsets;
   for (Request* request : group) {
     FailEach({request}, [&] {
+      request->CheckCancelled();
       for (std::size_t input = 0; input < signature.inputs.size(); ++input) {
+        if (request->absent(input)) continue;
         std::byte* destination = region->Span(cursors[input], request->bytes(input));
         request->CopyInput(input, destination);
         CheckValues(signature.inputs[input], request->shape(input), destination, request->sizes());
@@ -155,10 +167,13 @@ Instance::Group Instance::WriteFrame(const Group& group, SharedRegion* region, s
   header.status = wire::kRequest;
   header.tensor_count = static_cast<std::uint32_t>(signature.inputs.size());
   header.response_offset = *response_offset;
+  for (const Request* request : accepted) header.wanted |= request->wanted();
   std::memcpy(region->data(), &header, sizeof(header));
   for (std::size_t input = 0; input < offsets.size(); ++input) {
     const TensorSpec& spec = signature.inputs[input];
-    const wire::TensorDescriptor tensor = Describe(spec, ResolvedShape(spec, sizes), offsets[input]);
+    const bool absent = accepted.front()->absent(input);  // only a request that comes alone may leave one out
+    const wire::TensorDescriptor tensor =
+        absent ? wire::TensorDescriptor{} : Describe(spec, ResolvedShape(spec, sizes), offsets[input]);
     std::memcpy(region->data() + sizeof(header) + input * sizeof(tensor), &tensor, sizeof(tensor));
   }
   return accepted;
@@ -167,12 +182,14 @@ Instance::Group Instance::WriteFrame(const Group& group, SharedRegion* region, s
 void Instance::SplitOutputs(const Group& group, const std::vector<wire::TensorDescriptor>& tensors,
                             const SharedRegion& region) {
   const Signature& signature = model_->signature();
+  for (Request* request : group) FailEach({request}, [request] { request->CheckCancelled(); });
   if (tensors.size() != signature.outputs.size()) throw Failure(kInternal, "worker answered too few or many tensors");
   Sizes sizes = group.front()->sizes();
   if (signature.batched()) sizes["R"] = TotalRows(group);
   for (std::size_t output = 0; output < tensors.size(); ++output) {
     const TensorSpec& spec = signature.outputs[output];
     const wire::TensorDescriptor& tensor = tensors[output];
+    if (tensor.datatype == wire::kAbsent) continue;
     if (tensor.rank > wire::kMaximumRank) throw Failure(kInternal, "worker answered a tensor of unknown rank");
     Shape shape(tensor.dims, tensor.dims + tensor.rank);
     try {
@@ -184,7 +201,9 @@ void Instance::SplitOutputs(const Group& group, const std::vector<wire::TensorDe
     const std::byte* source = region.Span(tensor.offset, tensor.bytes);
     for (Request* request : group) {
       if (signature.batched()) shape.front() = request->rows();
-      FailEach({request}, [&] { request->AddOutput(spec, shape, source); });
+      if ((request->wanted() >> output & 1) != 0 && !request->failed()) {
+        FailEach({request}, [&] { request->AddOutput(spec, shape, source); });
+      }
       source += TensorBytes(spec, shape);
     }
   }

@@ -7,16 +7,16 @@
 
 namespace hitfabric {
 
-CounterFamily::CounterFamily(const char* name, const char* description) {
-  Ignore(TRITONSERVER_MetricFamilyNew(&family_, kTritonCounterMetric, name, description));
+MetricFamily::MetricFamily(const char* name, const char* description, int kind) {
+  Ignore(TRITONSERVER_MetricFamilyNew(&family_, kind, name, description));
 }
 
-CounterFamily::~CounterFamily() {
+MetricFamily::~MetricFamily() {
   if (family_ != nullptr) Ignore(TRITONSERVER_MetricFamilyDelete(family_));
 }
 
-Counter::Counter(const CounterFamily& family, const std::string& model, std::uint64_t version,
-                 const std::string& instance) {
+Metric::Metric(const MetricFamily& family, const std::string& model, std::uint64_t version,
+               const std::string& instance) {
   if (family.get() == nullptr) return;
   using Label = std::unique_ptr<TRITONSERVER_Parameter, decltype(&TRITONSERVER_ParameterDelete)>;
   const auto label = [](const char* name, const std::string& value) {
@@ -28,11 +28,11 @@ Counter::Counter(const CounterFamily& family, const std::string& model, std::uin
   Ignore(TRITONSERVER_MetricNew(&metric_, family.get(), labels.data(), labels.size()));
 }
 
-Counter::~Counter() {
+Metric::~Metric() {
   if (metric_ != nullptr) Ignore(TRITONSERVER_MetricDelete(metric_));
 }
 
-void Counter::Add(double value) noexcept {
+void Metric::Add(double value) noexcept {
   if (metric_ != nullptr) Ignore(TRITONSERVER_MetricIncrement(metric_, value));
 }
 

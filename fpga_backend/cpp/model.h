@@ -17,7 +17,7 @@ namespace hitfabric {
 // State of the backend: as old as the loaded library.
 struct Backend {
   Launcher launcher;
-  CounterFamilies counters;
+  MetricFamilies metrics;
 };
 
 // What configuration and signature say; shared by the instances.
@@ -33,6 +33,9 @@ class Model {
   [[nodiscard]] WorkerOptions worker_options(const std::string& label) const;
 
  private:
+  // Of the file beside the model, or from a worker that has loaded it.
+  [[nodiscard]] Signature ReadSignature(const std::string& directory) const;
+
   Backend* backend_;
   std::string name_;
   std::uint64_t version_ = 0;
@@ -61,9 +64,13 @@ class Instance {
   [[nodiscard]] std::int64_t TotalRows(const Group& group) const;
 
   const Model* model_;
-  Counter inferences_;
-  Counter rows_;
-  Counter restarts_;
+  Metric inferences_;
+  Metric rows_;
+  Metric device_seconds_;
+  Metric restarts_;
+  Metric checks_;
+  Metric mismatches_;
+  Metric queue_depth_;
   WorkerProcess worker_;
   std::uint64_t next_id_ = 1;
 };

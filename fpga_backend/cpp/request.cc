@@ -1,5 +1,6 @@
 #include "request.h"
 
+#include <algorithm>
 #include <cstring>
 #include <ctime>
 
@@ -18,12 +19,48 @@ Request::Request(TRITONBACKEND_Request* handle) : handle_(handle) {
   }
 }
 
-void Request::Read(const Signature& signature) {
+void Request::CheckCancelled() const {
   bool cancelled = false;
   Check(TRITONBACKEND_RequestIsCancelled(handle_, &cancelled));
-  if (cancelled) throw Failure(kCancelled, "request cancelled before execution");
+  if (cancelled) throw Failure(kCancelled, "request cancelled by the client");
+}
+
+std::vector<std::string> Request::InputNames() const {
+  std::uint32_t count = 0;
+  Check(TRITONBACKEND_RequestInputCount(handle_, &count));
+  std::vector<std::string> names;
+  for (std::uint32_t index = 0; index < count; ++index) {
+    const char* name = nullptr;
+    Check(TRITONBACKEND_RequestInputName(handle_, index, &name));
+    names.emplace_back(name);
+  }
+  return names;
+}
+
+std::uint32_t Request::ReadWanted(const Signature& signature) const {
+  std::uint32_t count = 0;
+  Check(TRITONBACKEND_RequestOutputCount(handle_, &count));
+  std::uint32_t wanted = 0;
+  for (std::uint32_t index = 0; index < count; ++index) {
+    const char* name = nullptr;
+    Check(TRITONBACKEND_RequestOutputName(handle_, index, &name));
+    for (std::size_t output = 0; output < signature.outputs.size(); ++output) {
+      if (signature.outputs[output].name == name) wanted |= std::uint32_t{1} << output;
+    }
+  }
+  return wanted;
+}
+
+void Request::Read(const Signature& signature) {
+  CheckCancelled();
+  wanted_ = ReadWanted(signature);
+  const std::vector<std::string> names = InputNames();
   for (const TensorSpec& spec : signature.inputs) {
-    Input input = {};
+    Input input;
+    if (spec.optional && std::find(names.begin(), names.end(), spec.name) == names.end()) {
+      inputs_.push_back(std::move(input));
+      continue;
+    }
     std::int32_t datatype = 0;
     const std::int64_t* dims = nullptr;
     std::uint32_t rank = 0;

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "signature.h"
@@ -32,11 +34,17 @@ class Request {
   // Reads and checks types and shapes; throws Failure.
   void Read(const Signature& signature);
   [[nodiscard]] const Sizes& sizes() const { return sizes_; }
+  // Whether an optional input was left out.
+  [[nodiscard]] bool absent(std::size_t input) const { return inputs_[input].handle == nullptr; }
+  // Bit i is set when the client wants output i.
+  [[nodiscard]] std::uint32_t wanted() const { return wanted_; }
   [[nodiscard]] const Shape& shape(std::size_t input) const { return inputs_[input].shape; }
   [[nodiscard]] std::uint64_t bytes(std::size_t input) const { return inputs_[input].bytes; }
   // First dimension of the first input: rows, nodes or hits.
   [[nodiscard]] std::int64_t rows() const { return inputs_.empty() ? 0 : inputs_.front().shape.front(); }
 
+  // Throws Failure(kCancelled) when the client has cancelled the request or gone.
+  void CheckCancelled() const;
   void CopyInput(std::size_t input, std::byte* destination) const;
   void AddOutput(const TensorSpec& spec, const Shape& shape, const std::byte* source);
 
@@ -48,16 +56,20 @@ class Request {
 
  private:
   struct Input {
-    TRITONBACKEND_Input* handle;
+    TRITONBACKEND_Input* handle = nullptr;
     Shape shape;
-    std::uint64_t bytes;
-    std::uint32_t buffers;
+    std::uint64_t bytes = 0;
+    std::uint32_t buffers = 0;
   };
+
+  [[nodiscard]] std::vector<std::string> InputNames() const;
+  [[nodiscard]] std::uint32_t ReadWanted(const Signature& signature) const;
 
   TRITONBACKEND_Request* handle_;
   TRITONBACKEND_Response* response_ = nullptr;
   std::vector<Input> inputs_;
   Sizes sizes_;
+  std::uint32_t wanted_ = 0;
   std::optional<Failure> failure_;
 };
 

@@ -40,6 +40,7 @@ TensorSpec ParseTensor(const Json& json) {
   if (const Json* symbol = json.Find("index_into"); symbol != nullptr && symbol->IsString()) {
     spec.index_into = symbol->AsString();
   }
+  if (const Json* optional = json.Find("optional"); optional != nullptr) spec.optional = optional->AsBool();
   return spec;
 }
 
@@ -69,6 +70,7 @@ Json ConfigTensors(const std::vector<TensorSpec>& specs, bool batched) {
     tensor.Set("name", spec.name);
     tensor.Set("data_type", "TYPE_" + DataTypeName(spec.datatype));
     tensor.Set("dims", std::move(dims));
+    if (spec.optional) tensor.Set("optional", true);
     tensors.push_back(std::move(tensor));
   }
   return tensors;
@@ -90,6 +92,10 @@ void CheckConfigTensors(const Json& config, const char* kind, const std::vector<
       const std::string type = tensor.At("data_type").AsString();
       if (type != "TYPE_" + DataTypeName(spec.datatype) || dims != ConfigDims(spec, batched)) {
         Invalid(place + " '" + spec.name + "' is " + type + " " + Describe(dims) + ", the model has " + Wanted(spec));
+      }
+      const Json* optional = tensor.Find("optional");
+      if (spec.optional != (optional != nullptr && optional->AsBool())) {
+        Invalid(place + " '" + spec.name + "' must " + (spec.optional ? "" : "not ") + "be optional");
       }
     }
     if (!found) Invalid(place + " lacks '" + spec.name + "'");
@@ -115,12 +121,25 @@ Signature Signature::FromJson(const Json& json) {
       if (specs->empty() || specs->size() > wire::kMaximumTensors) Invalid("signature: number of tensors");
       for (const TensorSpec& spec : *specs) {
         if (signature.batched() && spec.shape.front().symbol != "R") Invalid("signature: " + spec.name + " lacks rows");
+        if (spec.optional && (signature.batched() || &spec == &signature.inputs.front())) {
+          Invalid("signature: " + spec.name + " cannot be optional");
+        }
       }
     }
     return signature;
   } catch (const JsonError& error) {
     Invalid(std::string("signature: ") + error.what());
   }
+}
+
+void Signature::Limit(const std::string& symbol, std::int64_t limit, const std::string& parameter) {
+  const auto found = limits.find(symbol);
+  if (found == limits.end()) Invalid("config.pbtxt: parameter " + parameter + " means nothing to this model");
+  if (limit < 1 || limit > found->second) {
+    Invalid("config.pbtxt: parameter " + parameter + " is " + std::to_string(limit) + ", expected 1 to " +
+            std::to_string(found->second));
+  }
+  found->second = limit;
 }
 
 void Signature::Complete(Json* config) const {

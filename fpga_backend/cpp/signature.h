@@ -26,6 +26,7 @@ struct TensorSpec {
   wire::DataType datatype = wire::kFp32;
   std::vector<Dimension> shape;
   std::string index_into;  // symbol whose size bounds the values, or empty
+  bool optional = false;   // an input that requests may leave out
 };
 
 // Read from `signature.json` beside the model; the single source for the checks and for the Triton configuration.
@@ -39,6 +40,8 @@ struct Signature {
   static Signature FromJson(const Json& json);
 
   [[nodiscard]] bool batched() const { return max_batch_size > 0; }
+  // Lowers the limit of a symbol; throws Failure(kInvalidArgument) when it is not from 1 to the limit there is.
+  void Limit(const std::string& symbol, std::int64_t limit, const std::string& parameter);
   // Fills in inputs, outputs and batching where the configuration leaves them out.
   void Complete(Json* config) const;
   // Throws Failure(kInvalidArgument) naming the first tensor the configuration declares differently.

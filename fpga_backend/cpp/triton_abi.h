@@ -42,6 +42,7 @@ enum TritonLogLevel : int { kLogInfo = 0, kLogWarning = 1, kLogError = 2 };
 enum TritonMemory : int { kMemoryCpu = 0, kMemoryCpuPinned = 1, kMemoryGpu = 2 };
 
 constexpr int kTritonCounterMetric = 0;               // TRITONSERVER_METRIC_KIND_COUNTER
+constexpr int kTritonGaugeMetric = 1;                 // TRITONSERVER_METRIC_KIND_GAUGE
 constexpr int kTritonStringParameter = 0;             // TRITONSERVER_PARAMETER_STRING
 constexpr int kTritonFilesystem = 0;                  // TRITONBACKEND_ARTIFACT_FILESYSTEM
 constexpr std::uint32_t kTritonResponseFinal = 1;     // TRITONSERVER_RESPONSE_COMPLETE_FINAL
@@ -106,6 +107,12 @@ TRITONSERVER_Error* TRITONBACKEND_ModelInstanceReportBatchStatistics(TRITONBACKE
 
 TRITONSERVER_Error* TRITONBACKEND_RequestInput(TRITONBACKEND_Request* request, const char* name,
                                                TRITONBACKEND_Input** input);
+TRITONSERVER_Error* TRITONBACKEND_RequestInputCount(TRITONBACKEND_Request* request, std::uint32_t* count);
+TRITONSERVER_Error* TRITONBACKEND_RequestInputName(TRITONBACKEND_Request* request, std::uint32_t index,
+                                                   const char** name);
+TRITONSERVER_Error* TRITONBACKEND_RequestOutputCount(TRITONBACKEND_Request* request, std::uint32_t* count);
+TRITONSERVER_Error* TRITONBACKEND_RequestOutputName(TRITONBACKEND_Request* request, std::uint32_t index,
+                                                    const char** name);
 TRITONSERVER_Error* TRITONBACKEND_RequestIsCancelled(TRITONBACKEND_Request* request, bool* cancelled);
 TRITONSERVER_Error* TRITONBACKEND_RequestRelease(TRITONBACKEND_Request* request, std::uint32_t flags);
 TRITONSERVER_Error* TRITONBACKEND_InputProperties(TRITONBACKEND_Input* input, const char** name, int* datatype,

@@ -1,6 +1,7 @@
 #include "worker_process.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -21,6 +22,9 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kGraceAtExit{500};  // between closing the worker's socket and killing it
 constexpr milliseconds kPollInterval{5};
+// Waking a sleeping thread takes about as long as a small batch: a worker that answers within this time is waited for
+// without sleeping.
+constexpr std::chrono::microseconds kSpin{250};
 
 std::string Describe(int status) {
   if (WIFSIGNALED(status)) return "killed by signal " + std::to_string(WTERMSIG(status));
@@ -59,7 +63,7 @@ SharedRegion& WorkerProcess::Ready() {
                                       (wait == Wait::kDied ? end : "start timeout exceeded") + ", see the server log)");
     }
     try {
-      static_cast<void>(ReadResponse(0, 0));
+      announcement_ = ReadResponse(0, 0).message;
     } catch (const Failure& failure) {
       Kill();
       throw Failure(kUnavailable, options_.label + ": worker cannot serve: " + failure.what());
@@ -69,10 +73,14 @@ SharedRegion& WorkerProcess::Ready() {
   return *region_;
 }
 
-std::vector<wire::TensorDescriptor> WorkerProcess::Execute(std::uint64_t request_id, std::uint64_t response_offset) {
+Answer WorkerProcess::Execute(std::uint64_t request_id, std::uint64_t response_offset) {
   const ssize_t sent = send(socket_.get(), &request_id, sizeof(request_id), MSG_NOSIGNAL);
   if (sent != static_cast<ssize_t>(sizeof(request_id))) Replace("died before executing this batch");
-  switch (Await(request_id, options_.batch_timeout)) {
+  const auto begin = Clock::now();
+  const Wait wait =
+      Await(request_id, options_.batch_timeout, answers_soon_ ? kSpin : std::chrono::microseconds::zero());
+  answers_soon_ = Clock::now() - begin < kSpin;
+  switch (wait) {
     case Wait::kDied:
       Replace("died while executing this batch");
     case Wait::kTimedOut:
@@ -106,23 +114,30 @@ bool WorkerProcess::Dead() const {
   return poll(&entry, 1, 0) > 0 && (entry.revents & (POLLHUP | POLLERR)) != 0;
 }
 
-WorkerProcess::Wait WorkerProcess::Await(std::uint64_t expected, milliseconds timeout) const {
-  const auto deadline = Clock::now() + timeout;
+WorkerProcess::Wait WorkerProcess::Await(std::uint64_t expected, milliseconds timeout,
+                                         std::chrono::microseconds spin) const {
+  const auto begin = Clock::now();
+  const auto deadline = begin + timeout;
   while (true) {
-    const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+    std::uint64_t answered = 0;
+    const ssize_t got = recv(socket_.get(), &answered, sizeof(answered), MSG_DONTWAIT);
+    if (got >= 0 || (errno != EAGAIN && errno != EINTR)) {
+      // A worker that answers out of turn is as good as dead: nothing it says can be trusted.
+      return got == static_cast<ssize_t>(sizeof(answered)) && answered == expected ? Wait::kAnswered : Wait::kDied;
+    }
+    const auto now = Clock::now();
+    if (now - begin < spin) {
+      sched_yield();  // whoever else has something to do comes first
+      continue;
+    }
+    const auto left = std::chrono::ceil<milliseconds>(deadline - now);
     if (left.count() <= 0) return Wait::kTimedOut;
     pollfd entry = {socket_.get(), POLLIN, 0};
-    const int found = poll(&entry, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 1 << 30)));
-    if (found <= 0) continue;  // interrupted, or the deadline check above ends the wait
-    std::uint64_t answered = 0;
-    const ssize_t got = recv(socket_.get(), &answered, sizeof(answered), 0);
-    if (got < 0 && errno == EINTR) continue;
-    // A worker that answers out of turn is as good as dead: nothing it says can be trusted.
-    return got == static_cast<ssize_t>(sizeof(answered)) && answered == expected ? Wait::kAnswered : Wait::kDied;
+    poll(&entry, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 1 << 30)));
   }
 }
 
-std::vector<wire::TensorDescriptor> WorkerProcess::ReadResponse(std::uint64_t request_id, std::uint64_t offset) {
+Answer WorkerProcess::ReadResponse(std::uint64_t request_id, std::uint64_t offset) {
   region_->Refresh();
   wire::FrameHeader header = {};
   std::memcpy(&header, region_->Span(offset, sizeof(header)), sizeof(header));
@@ -130,15 +145,20 @@ std::vector<wire::TensorDescriptor> WorkerProcess::ReadResponse(std::uint64_t re
       header.tensor_count > wire::kMaximumTensors) {
     throw Failure(kInternal, "worker answered with a malformed frame (is it of another hitfabric version?)");
   }
+  const std::uint64_t text_bytes = std::min<std::uint64_t>(header.message_bytes, wire::kMaximumMessage);
+  std::string text(reinterpret_cast<const char*>(region_->Span(header.message_offset, text_bytes)), text_bytes);
   if (header.status != wire::kDone) {
-    const std::uint64_t bytes = std::min(header.message_bytes, wire::kMaximumMessage);
-    const auto* text = reinterpret_cast<const char*>(region_->Span(header.message_offset, bytes));
-    throw Failure(header.status == wire::kInvalid ? kInvalidArgument : kInternal, std::string(text, bytes));
+    throw Failure(header.status == wire::kInvalid ? kInvalidArgument : kInternal, std::move(text));
   }
-  std::vector<wire::TensorDescriptor> tensors(header.tensor_count);
-  const std::uint64_t bytes = tensors.size() * sizeof(wire::TensorDescriptor);
-  if (bytes > 0) std::memcpy(tensors.data(), region_->Span(offset + sizeof(header), bytes), bytes);
-  return tensors;
+  Answer answer;
+  answer.message = std::move(text);
+  answer.device_time = std::chrono::nanoseconds(header.device_nanoseconds);
+  answer.checked = header.checked;
+  answer.mismatched = header.mismatched;
+  answer.tensors.resize(header.tensor_count);
+  const std::uint64_t bytes = answer.tensors.size() * sizeof(wire::TensorDescriptor);
+  if (bytes > 0) std::memcpy(answer.tensors.data(), region_->Span(offset + sizeof(header), bytes), bytes);
+  return answer;
 }
 
 std::string WorkerProcess::Kill() {

@@ -74,7 +74,8 @@ def test_metadata_in_process_is_what_is_expected(chain: Chain) -> None:
     for name in ("embedding", "filter", "interaction_network", "tracking"):
         assert differences(expected_metadata(name), client.metadata(name)) == []
     tracking = ModelClient(client=client, model="tracking").metadata
-    assert tracking.inputs == {"FEATURES": ("FP32", (-1, 3))}
+    assert tracking.inputs == {"FEATURES": ("FP32", (-1, 3)), "EVENT_ID": ("INT64", (1,))}
+    assert tracking.optional == {"EVENT_ID"}
     assert tracking.outputs == {"LABELS": ("INT64", (-1,))}
     assert tracking.platform == "direct (golden)"
 

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ def test_malformed_json_is_refused_with_its_place(check_program: RunCheck, text:
 
 
 def _request(
-    check_program: RunCheck, tmp_path: Path, signature: Signature, arrays: list[np.ndarray]
+    check_program: RunCheck, tmp_path: Path, signature: Signature, arrays: Sequence[np.ndarray | None]
 ) -> subprocess.CompletedProcess[str]:
     signature.save(tmp_path)
     memory = bytearray(wire.frame_bytes(arrays))
@@ -152,9 +152,9 @@ def test_bad_requests_name_the_tensor_in_both_languages(
 @pytest.mark.parametrize("row", [0, 1, 40, 99])
 def test_every_place_is_checked_for_finiteness(check_program: RunCheck, tmp_path: Path, value: Any, row: int) -> None:
     features = np.full((100, 3), np.float32(3.4e38))
-    assert _request(check_program, tmp_path, tracking_signature(), [features]).returncode == 0
+    assert _request(check_program, tmp_path, tracking_signature(), [features, None]).returncode == 0
     features[row, 2] = value
-    done = _request(check_program, tmp_path, tracking_signature(), [features])
+    done = _request(check_program, tmp_path, tracking_signature(), [features, None])
     assert (done.returncode, done.stdout) == (1, f"tensor 'FEATURES' row {row} column 2 is not finite")
 
 
@@ -166,6 +166,7 @@ def test_every_place_is_checked_for_finiteness(check_program: RunCheck, tmp_path
         ('"max_batch_size"', '"maximum"', "max_batch_size"),
         ('"limits": {', '"limits": [', "offset"),
         ('"shape": [', '"shape": [[],', "integer"),
+        ('"optional": false', '"optional": true', "FEATURES cannot be optional"),
     ],
 )
 def test_a_malformed_signature_is_refused(

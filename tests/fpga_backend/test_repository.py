@@ -35,7 +35,9 @@ def test_configurations_say_what_the_networks_take(chain_directory: Path, tmp_pa
     assert filters.max_batch_size == 1_000_000
     assert filters.HasField("dynamic_batching")
     assert _tensors(network.input) == {"nodes": [-1, 3], "edges": [-1, 4], "edge_index": [-1, 2]}
-    assert (_tensors(tracking.input), _tensors(tracking.output)) == ({"FEATURES": [-1, 3]}, {"LABELS": [-1]})
+    assert _tensors(tracking.input) == {"FEATURES": [-1, 3], "EVENT_ID": [1]}
+    assert [tensor.optional for tensor in tracking.input] == [False, True]
+    assert _tensors(tracking.output) == {"LABELS": [-1], "EVENT_ID": [1], "EDGE_INDEX": [-1, 2], "SCORES": [-1]}
     assert tracking.max_batch_size == network.max_batch_size == 0
     for config in (filters, network, tracking):
         assert config.backend == "hitfabric"

@@ -87,7 +87,7 @@ def test_a_configuration_without_tensors_is_completed(one_model: Path, tmp_path:
         ("config.pbtxt", '"features"', '"hits"', "input lacks 'features'"),
         ("config.pbtxt", "max_batch_size: 1000000", "max_batch_size: 2000000", "max_batch_size 2000000"),
         ("config.pbtxt", '"3000"', '"soon"', "worker_timeout_ms is 'soon'"),
-        ("config.pbtxt", '"golden"', '"fpga"', "worker cannot serve: unknown executor 'fpga'"),
+        ("config.pbtxt", '"golden"', '"fpga"', "worker cannot serve: unknown device 'fpga'"),
         ("1/signature.json", '"version": 1', '"version": 9', "signature: unknown version"),
         ("1/model/graph.json", "{", "", "worker cannot serve"),
     ],

@@ -17,27 +17,55 @@ from hitfabric.fpga_backend import wire
 RunCheck = Callable[..., subprocess.CompletedProcess[str]]
 
 TENSORS = st.lists(
-    st.sampled_from([np.float32, np.int64, np.int32]).flatmap(
+    st.none()
+    | st.sampled_from([np.float32, np.int64, np.int32]).flatmap(
         lambda dtype: npst.arrays(dtype, npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5))
     ),
     max_size=4,
 )
 
 
-@given(TENSORS, st.integers(0, 2**63), st.sampled_from(list(wire.Status)), st.text(max_size=50), st.integers(0, 9))
+COUNTS = st.tuples(st.integers(0, 2**16 - 1), st.integers(0, 2**63), st.integers(0, 2**32 - 1), st.integers(0, 9))
+
+
+@given(
+    TENSORS,
+    st.integers(0, 2**63),
+    st.sampled_from(list(wire.Status)),
+    st.text(max_size=50),
+    st.integers(0, 9),
+    COUNTS,
+)
 def test_what_is_written_is_read(
-    tensors: list[np.ndarray], request_id: int, status: wire.Status, message: str, blocks: int
+    tensors: list[np.ndarray | None],
+    request_id: int,
+    status: wire.Status,
+    message: str,
+    blocks: int,
+    counts: tuple[int, ...],
 ) -> None:
     offset = blocks * wire.ALIGNMENT
     memory = memoryview(bytearray(offset + wire.frame_bytes(tensors, message)))
     frame = wire.Frame(
-        request_id=request_id, status=status, tensors=tuple(tensors), response_offset=offset, message=message
+        request_id=request_id,
+        status=status,
+        tensors=tuple(tensors),
+        response_offset=offset,
+        message=message,
+        wanted=counts[0],
+        device_nanoseconds=counts[1],
+        checked=counts[2],
+        mismatched=counts[3],
     )
     wire.write_frame(memory, offset, frame)
     read = wire.read_frame(memory, offset)
     assert (read.request_id, read.status, read.response_offset, read.message) == (request_id, status, offset, message)
+    assert (read.wanted, read.device_nanoseconds, read.checked, read.mismatched) == counts
     assert len(read.tensors) == len(tensors)
     for have, want in zip(read.tensors, tensors, strict=True):
+        if have is None or want is None:
+            assert have is want
+            continue
         assert have.dtype == want.dtype and have.shape == want.shape and have.tobytes() == want.tobytes()
 
 
