@@ -13,12 +13,12 @@ from pathlib import Path
 from ..core import ToolError, atomic_directory, cache_directory
 
 WHEEL = "nvidia-pytriton==0.7.0"
-ENTRY = "triton-0.7.0"
+ENTRY = "triton-0.7.0-2"  # the number after the wheel's changes with WANTED, so that older caches are not taken
 EXECUTABLE = Path("pytriton/tritonserver/bin/tritonserver")
 VARIABLE = "HITFABRIC_TRITON"
 DOWNLOAD_TIMEOUT_SECONDS = 900.0
-# The wheel's proxy, clients and Python backend are not used: the server, its libraries and its licence are.
-WANTED = ("pytriton/tritonserver/bin/", "nvidia_pytriton.libs/", "nvidia_pytriton-0.7.0.dist-info/")
+# The wheel's proxy and clients are not used: the server with its Python backend, its libraries and its licence are.
+WANTED = ("pytriton/tritonserver/", "nvidia_pytriton.libs/", "nvidia_pytriton-0.7.0.dist-info/")
 
 
 def find_triton(*, install: bool = True) -> Path:
@@ -81,4 +81,5 @@ def _unpack(wheel: Path, directory: Path) -> None:
     executable = directory / EXECUTABLE
     if not executable.is_file():
         raise ToolError(f"{wheel.name} holds no tritonserver", remedy="this platform has no such wheel")
-    executable.chmod(0o755)
+    for program in (executable, *directory.glob("pytriton/tritonserver/**/triton_python_backend_stub")):
+        program.chmod(0o755)  # archives of this kind keep no permissions
