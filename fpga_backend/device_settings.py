@@ -15,7 +15,7 @@ from .device_names import DEVICES
 
 EVERYWHERE = frozenset({"threads", "memory_limit_mb"})
 SHADOW = frozenset({"check_share", "check_rows", "check_seed", "vectors"})
-XRT = frozenset({"xclbin", "card", "kernel", "parallelism", "run_rows", "run_timeout_ms"})
+XRT = frozenset({"xclbin", "card", "kernel", "run_rows", "run_timeout_ms"})
 USED_BY: Mapping[str, frozenset[str]] = {
     device: EVERYWHERE | {"shadow": SHADOW, "xrt": XRT}.get(device, frozenset()) for device in DEVICES
 }
@@ -39,7 +39,6 @@ class DeviceSettings(StrictModel):
         card: xrt: index of the card, or its PCIe address (0000:3b:00.1).
         kernel: xrt: name of the kernel in the bitstream; None takes that of the project, `hitfabric_<network>_kernel`.
             For single networks: those of a chain have their projects' names.
-        parallelism: xrt: lanes of the project of a graph network, as it was built.
         run_rows: xrt: most rows of one run of a kernel; more are split.
         run_timeout_ms: xrt: longest time of one run of a kernel, in ms.
     """
@@ -53,7 +52,6 @@ class DeviceSettings(StrictModel):
     xclbin: Path | None = None
     card: str = Field(default="0", pattern=r"^(\d+|([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7])$")
     kernel: str | None = Field(default=None, pattern=r"^\w+$")
-    parallelism: int = Field(default=1, ge=1, le=64)
     run_rows: int = Field(default=1 << 16, ge=1, le=1 << 24)
     run_timeout_ms: int = Field(default=10_000, ge=1, le=3_600_000)
 
