@@ -40,17 +40,20 @@ class Budget:
     Attributes:
         requests: Requests in all; None: until the time is over.
         ends: Monotonic time after which none is begun.
+        more: Whether more are needed although `requests` are begun.
     """
 
     requests: int | None
     ends: float = float("inf")
+    more: Callable[[], bool] = lambda: False
     begun: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def take(self) -> bool:
         """Whether one more is to be sent."""
         with self._lock:
-            if time.monotonic() >= self.ends or (self.requests is not None and self.begun >= self.requests):
+            enough = self.requests is not None and self.begun >= self.requests and not self.more()
+            if enough or time.monotonic() >= self.ends:
                 return False
             self.begun += 1
             return True

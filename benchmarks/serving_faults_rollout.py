@@ -47,6 +47,7 @@ class Rollout(threading.Thread):
         super().__init__(daemon=True)
         self.repository = repository
         self.done = Done()
+        self.rounds = 0
         self.ended = threading.Event()
         self._client = grpc.InferenceServerClient(url)
 
@@ -68,6 +69,11 @@ class Rollout(threading.Thread):
                         step(model)
                     except (InferenceServerException, OSError) as error:
                         self.done.errors.append(f"{model}: {error}")
+            self.rounds += 1
+
+    def in_first_round(self) -> bool:
+        """Whether some model still waits for its first changes."""
+        return self.is_alive() and self.rounds == 0
 
     def stop(self) -> None:
         """Stop after the step under way."""

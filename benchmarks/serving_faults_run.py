@@ -30,7 +30,7 @@ class Plan:
 
     Attributes:
         chain: Chain directory to serve.
-        requests: Requests to send; None: until `minutes` are over.
+        requests: Requests to send; with `reload` more, until every model was replaced. None: until `minutes` are over.
         minutes: How long a soak takes.
         kill_seconds: Seconds between two kills; 0: none.
         reload: Whether models are reloaded and replaced meanwhile; then nothing is killed.
@@ -101,6 +101,8 @@ def run(
             rude = RudeClient(mix=mix, server=server, tally=tally, seed=plan.seed + 2**31, cancels=plan.cancels)
             killer = Killer(server=pid, seconds=plan.kill_seconds or 1.0, spared=plan.spared, seed=plan.seed)
             rollout = Rollout(url=server.url, repository=repository)
+            if plan.reload:
+                budget.more = rollout.in_first_round
             hurting: list[Killer | Rollout] = [rollout] if plan.reload else [killer] if plan.kill_seconds else []
             watch = Watch(server=pid, spared=plan.spared)
             begin = time.monotonic()
