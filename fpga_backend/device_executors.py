@@ -83,7 +83,7 @@ def open_executors(
     if device == "shadow":
         from .shadow import open_audit
 
-        return open_audit(graphs, settings, instance=instance)
+        return open_audit(graphs, settings, directory=directory, instance=instance)
     options: dict[str, Any] = {"threads": settings.threads} if device in THREADED else {}
     return {name: make_executor(device, graph, **options) for name, graph in graphs.items()}, None
 

@@ -6,7 +6,7 @@ import os
 import resource
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, ValidationError
 
@@ -14,7 +14,7 @@ from ..core import ConfigError, StrictModel
 from .device_names import DEVICES
 
 EVERYWHERE = frozenset({"threads", "memory_limit_mb"})
-SHADOW = frozenset({"check_share", "check_rows", "check_seed", "vectors"})
+SHADOW = frozenset({"answers", "check_share", "check_rows", "check_seed", "vectors"})
 XRT = frozenset({"xclbin", "card", "kernel", "run_rows", "run_timeout_ms"})
 USED_BY: Mapping[str, frozenset[str]] = {
     device: EVERYWHERE | {"shadow": SHADOW, "xrt": XRT}.get(device, frozenset()) for device in DEVICES
@@ -30,6 +30,7 @@ class DeviceSettings(StrictModel):
             process may use.
         memory_limit_mb: Address space, in MiB, that requests may take beyond what the loaded model has; a request that
             needs more fails alone. None sets no limit.
+        answers: shadow: what answers, `native` or `xrt`; the latter takes the settings of xrt too.
         check_share: shadow: share of the requests that the C simulation checks.
         check_rows: shadow: most rows (or edges) of one call of a network that are checked, drawn by chance.
         check_seed: shadow: seed of that draw.
@@ -45,6 +46,7 @@ class DeviceSettings(StrictModel):
 
     threads: int | None = Field(default=None, ge=1)
     memory_limit_mb: int | None = Field(default=None, ge=1)
+    answers: Literal["native", "xrt"] = "native"
     check_share: float = Field(default=0.01, gt=0, le=1)
     check_rows: int = Field(default=1000, ge=1)
     check_seed: int = Field(default=0, ge=0)
@@ -86,10 +88,11 @@ class DeviceSettings(StrictModel):
         """
         if device not in USED_BY:
             raise ConfigError(f"unknown device {device!r}", remedy=f"use one of {', '.join(DEVICES)}")
-        if unused := sorted(self.model_fields_set - USED_BY[device]):
+        used = USED_BY[device] | (XRT if device == "shadow" and self.answers == "xrt" else frozenset())
+        if unused := sorted(self.model_fields_set - used):
             raise ConfigError(
                 f"device {device} has no setting {', '.join(unused)}",
-                remedy=f"leave it out, or use {', '.join(sorted(USED_BY[device]))}",
+                remedy=f"leave it out, or use {', '.join(sorted(used))}",
             )
 
 

@@ -1,4 +1,4 @@
-"""The shadow device: native code answers, the C simulation checks a share of the answers in the background.
+"""The shadow device: native code or a card answers, the C simulation checks a share of it in the background.
 
 An audit of the firmware in production: whatever the C++ that synthesis reads would have answered differently on real
 events is counted, logged, and kept with its inputs. Requests are drawn by chance, each with probability `check_share`,
@@ -192,13 +192,14 @@ class AuditedExecutor:
 
 
 def open_audit(
-    graphs: Mapping[str, TypedGraph], settings: DeviceSettings, *, instance: str
+    graphs: Mapping[str, TypedGraph], settings: DeviceSettings, *, directory: Path, instance: str
 ) -> tuple[dict[str, Executor], Audit]:
-    """Native executors under an audit by the C simulation.
+    """Native executors, or those of a card, under an audit by the C simulation.
 
     Args:
         graphs: The networks by name.
-        settings: Share, rows, seed, threads and folder.
+        settings: What answers and its settings; share, rows, seed and folder of the audit.
+        directory: Folder of the model, where the relative path of a bitstream begins.
         instance: Name of the worker.
 
     Returns:
@@ -207,6 +208,7 @@ def open_audit(
     Raises:
         ConfigError: The folder for vectors cannot be written to.
         ToolError: g++ or hls4ml is missing: an audit that does not run would look like one that finds nothing.
+        HitfabricError: As `open_kernels`, where a card answers.
     """
     folder = settings.vectors or cache_directory() / "mismatches"
     try:
@@ -219,10 +221,15 @@ def open_audit(
         raise ConfigError(f"cannot write to {folder}", remedy="set vectors to a folder that may be written to")
     checkers = {name: make_executor("csim", graph) for name, graph in graphs.items()}
     audit = Audit(checkers=checkers, settings=settings, folder=folder, instance=instance)
-    executors: dict[str, Executor] = {}
-    for name, graph in graphs.items():
-        native = make_executor("native", graph, threads=settings.threads)
-        executors[name] = AuditedExecutor(executor=native, network=name, audit=audit)
+    if settings.answers == "xrt":
+        from .xrt_device import open_kernels
+
+        answering = open_kernels(graphs, settings, directory=directory, instance=instance)
+    else:
+        answering = {name: make_executor("native", graph, threads=settings.threads) for name, graph in graphs.items()}
+    executors: dict[str, Executor] = {
+        name: AuditedExecutor(executor=executor, network=name, audit=audit) for name, executor in answering.items()
+    }
     return executors, audit
 
 

@@ -50,6 +50,9 @@ def test_wrong_settings_are_named(texts: list[str], named: str) -> None:
 def test_settings_of_another_device_are_errors() -> None:
     with pytest.raises(ConfigError, match="device native has no setting check_share, xclbin"):
         DeviceSettings.parse(["xclbin=a", "check_share=0.1", "threads=1"]).check_device("native")
+    DeviceSettings.parse(["answers=xrt", "xclbin=a", "check_share=0.1"]).check_device("shadow")
+    with pytest.raises(ConfigError, match="device shadow has no setting xclbin"):
+        DeviceSettings.parse(["xclbin=a"]).check_device("shadow")
     with pytest.raises(ConfigError, match="unknown device 'gpu'"):
         DeviceSettings().check_device("gpu")
     used = frozenset[str]().union(*device_settings.USED_BY.values())

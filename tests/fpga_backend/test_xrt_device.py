@@ -13,8 +13,9 @@ import pytest
 from hitfabric.core import ConfigError, GraphError, HitfabricError, ToolError
 from hitfabric.core.errors import MissingToolError
 from hitfabric.emulation import extreme_vectors, make_executor
-from hitfabric.fpga_backend import xrt_device
+from hitfabric.fpga_backend import shadow, xrt_device
 from hitfabric.fpga_backend.chain import Chain
+from hitfabric.fpga_backend.device_checks import Checks
 from hitfabric.fpga_backend.device_errors import DeviceLostError
 from hitfabric.fpga_backend.device_settings import DeviceSettings
 from hitfabric.fpga_backend.served import NetworkModel, TrackingModel, load_model
@@ -300,6 +301,32 @@ def test_the_proof_sees_one_wrong_bit(
 
     card.computes["hitfabric_filter_kernel"] = wrong
     assert "1 of 257 of logits" in refusal(graphs["filter"], bitstream)
+
+
+def test_the_audit_finds_what_a_card_gets_wrong_after_its_start(
+    graphs: dict[str, TypedGraph], card: FakeXrt, bitstream: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    golden_for_csim = {"csim": "golden"}  # the C simulation takes seconds to compile, and is tested elsewhere
+    monkeypatch.setattr(
+        shadow, "make_executor", lambda name, graph, **options: make_executor(golden_for_csim[name], graph, **options)
+    )
+    graphs["filter"].save(tmp_path / "model")
+    settings = DeviceSettings(answers="xrt", xclbin=bitstream, check_share=1.0, vectors=tmp_path / "mismatches")
+    model = load_model(tmp_path / "model", "shadow", settings)
+    assert model._audit is not None
+    right = card.computes["hitfabric_filter_kernel"]
+
+    def worn(memory: Mapping[str, np.ndarray], count: int) -> None:
+        right(memory, count)
+        memory["logits_words"][0] ^= 1
+
+    inputs = random_inputs(graphs["filter"], seed=1, sizes={"R": 5})
+    for compute in (right, worn):
+        card.computes["hitfabric_filter_kernel"] = compute
+        model.run(inputs)
+    model._audit.wait()
+    assert model.take_checks() == Checks(checked=2, mismatched=1)
+    assert len(list((tmp_path / "mismatches").iterdir())) == 1
 
 
 @pytest.mark.slow
