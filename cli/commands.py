@@ -35,6 +35,7 @@ from .options import (
 )
 from .printing import print_json, print_pairs, print_table
 from .search import search
+from .serve import repository, serve
 from .simulate import convert, simulate
 from .summary import print_demo, print_trained
 from .validate import MISMATCH, validate
@@ -42,8 +43,8 @@ from .validate import MISMATCH, validate
 
 def register(app: typer.Typer) -> None:
     """Add every command to the program."""
-    app_commands = (simulate, convert, train, search, build, resources, validate, serve, track, evaluate, report, demo)
-    for command in (*app_commands, capacity, lint):
+    app_commands = (simulate, convert, train, search, build, resources, validate, repository, serve, track, evaluate)
+    for command in (*app_commands, report, demo, capacity, lint):
         app.command()(command)
     app.command("graphs")(make_graphs)
     app.command("compile")(compile_)
@@ -87,43 +88,6 @@ def train(
         return
     print_pairs("trained (validation data)", figures)
     print_trained(result, settings.out)
-
-
-def serve(
-    model: ModelPath = None,
-    out: Out = None,
-    device: DeviceName = None,
-    instances: Annotated[int | None, typer.Option("--instances", min=1, help="Workers per model. Default: 1.")] = None,
-    grpc_port: Annotated[
-        int | None, typer.Option("--grpc-port", help="gRPC port; 0 takes a free one. Default: 8001.")
-    ] = None,
-    http_port: Annotated[int | None, typer.Option("--http-port", help="HTTP port. Default: 8000.")] = None,
-    metrics_port: Annotated[int | None, typer.Option("--metrics-port", help="Metrics port. Default: 8002.")] = None,
-    config: ConfigFile = None,
-    assignments: Overrides = None,
-) -> None:
-    """Start Triton with the FPGA backend, until Ctrl-C.
-
-    Serves the models embedding, filter, interaction_network and tracking on the loopback interface.
-    """
-    from ..core import ServiceError
-    from ..fpga_backend import MODELS
-    from ..pipeline.serve import ServeConfig, prepare_server
-
-    options = {
-        "model": model,
-        "out": out,
-        "device": device,
-        "instances": instances,
-        "grpc_port": grpc_port,
-        "http_port": http_port,
-        "metrics_port": metrics_port,
-    }
-    with prepare_server(configure(ServeConfig, config, assignments, options)) as server:
-        typer.echo(f"serving {', '.join(MODELS)} at {server.url} (gRPC), metrics at {server.metrics_url}")
-        typer.echo("press Ctrl-C to stop")
-        status = server.wait()
-        raise ServiceError(f"the server ended by itself with status {status}", remedy=f"see {server.log}")
 
 
 def track(

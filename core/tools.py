@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .errors import MissingToolError
 
-DEBIAN_PACKAGES = {"g++": "g++", "make": "make", "verilator": "verilator", "dot": "graphviz"}
+DEBIAN_PACKAGES = {"g++": "g++", "make": "make", "verilator": "verilator", "dot": "graphviz", "setpriv": "util-linux"}
 
 
 def find_tool(name: str, *, purpose: str) -> Path:

@@ -12,7 +12,8 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
 from hitfabric.core import ConfigError, GraphError
 from hitfabric.fpga_backend import MODELS, Chain, write_repository
-from hitfabric.fpga_backend.repository import model_config
+from hitfabric.fpga_backend.repository import ModelOptions
+from hitfabric.fpga_backend.repository_config import model_config
 from hitfabric.fpga_backend.signature import Signature, tracking_signature
 from hitfabric.quantization import TypedGraph
 
@@ -72,14 +73,34 @@ def test_nothing_is_left_when_it_fails(chain_directory: Path, tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["chain"]
 
 
-def test_an_existing_repository_is_replaced_whole(chain_directory: Path, tmp_path: Path) -> None:
-    repository = write_repository(tmp_path / "models", chain_directory)
-    (repository / "stale").mkdir()
+def test_models_that_exist_are_replaced_whole_and_others_stay(chain_directory: Path, tmp_path: Path) -> None:
+    repository = write_repository(tmp_path / "models", chain_directory, version=7)
+    (repository / "embedding" / "stale").mkdir()
+    (repository / "ensemble" / "1").mkdir(parents=True)
     write_repository(tmp_path / "models", chain_directory)
-    assert sorted(path.name for path in repository.iterdir()) == sorted(MODELS)
+    assert sorted(path.name for path in repository.iterdir()) == sorted([*MODELS, "ensemble"])
+    assert sorted(path.name for path in (repository / "embedding").iterdir()) == ["1", "config.pbtxt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["models"]
 
 
-@pytest.mark.parametrize("options", [{"device": "gpu"}, {"instances": 0}, {"worker_timeout_ms": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"device": "gpu"},
+        {"instances": 0},
+        {"worker_timeout_ms": 0},
+        {"version": 0},
+        {"name": "../itk"},
+        {"name": ""},
+        {"options": ModelOptions(threads=0)},
+        {"options": ModelOptions(max_queue_size=0)},
+        {"options": ModelOptions(max_queue_delay_us=-1)},
+        {"options": ModelOptions(versions=0)},
+        {"options": ModelOptions(settings=["speed=9"])},
+        {"options": ModelOptions(settings=["check_share=0.1"])},  # a setting of shadow
+        {"options": ModelOptions(settings=["threads=1"], threads=1)},
+    ],
+)
 def test_wrong_options_are_refused(chain_directory: Path, tmp_path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         write_repository(tmp_path / "models", chain_directory, **options)
@@ -89,3 +110,30 @@ def test_wrong_options_are_refused(chain_directory: Path, tmp_path: Path, option
 def test_text_is_quoted() -> None:
     text = model_config("a", tracking_signature(), instances=1, parameters={"k": 'a\\b"c\nd'})
     assert text_format.Parse(text, ModelConfig()).parameters["k"].string_value == 'a\\b"c\nd'
+
+
+def test_queues_versions_and_threads(chain_directory: Path, tmp_path: Path) -> None:
+    options = ModelOptions(
+        device="shadow",
+        instances=10_000,
+        settings=["check_share=0.5"],
+        max_queue_size=9,
+        max_queue_delay_us=70,
+        versions=2,
+    )
+    repository = write_repository(tmp_path / "models", chain_directory, options=options)
+    rows, tracking = _config(repository, "filter"), _config(repository, "tracking")
+    assert rows.dynamic_batching.max_queue_delay_microseconds == 70
+    assert tracking.dynamic_batching.max_queue_delay_microseconds == 0  # there is nothing to join
+    for config in (rows, tracking):
+        assert config.dynamic_batching.default_queue_policy.max_queue_size == 9
+        assert config.version_policy.latest.num_versions == 2
+        assert config.parameters["threads"].string_value == "1"  # more workers than cores
+        assert config.parameters["check_share"].string_value == "0.5"
+
+
+def test_a_single_worker_takes_the_cores_of_the_machine_that_serves(chain_directory: Path, tmp_path: Path) -> None:
+    config = _config(write_repository(tmp_path / "models", chain_directory), "tracking")
+    assert "threads" not in config.parameters
+    assert config.version_policy.HasField("all")
+    assert not config.HasField("dynamic_batching")
