@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serving_tools import find_python_backend
+from serving_tools import find_python_backend, find_stub_numpy
 
 from hitfabric.core import StrictModel
 from hitfabric.fpga_backend import TritonServer, write_repository
@@ -109,7 +109,7 @@ def ports(signature: Signature, which: str) -> tuple[Port, ...]:
             name=tensor.name,
             data_type=tensor.data_type,
             dims=tuple(size if isinstance(size, int) else -1 for size in tensor.shape[start:]),
-            optional=getattr(tensor, "optional", False),
+            optional=tensor.optional,
         )
         for tensor in getattr(signature, which)
     )
@@ -188,7 +188,8 @@ class _Server(TritonServer):
         link = self.backends / BACKEND_NAME
         link.unlink(missing_ok=True)
         link.symlink_to(ours / BACKEND_NAME)
-        return [f"{option}{self.backends}" if each.startswith(option) else each for each in found]
+        kept = [each for each in found if not each.startswith(option)]
+        return [*kept, f"{option}{self.backends}"]
 
 
 def _write_ensemble(directory: Path, chain: Path, outputs: Sequence[Port], instances: int) -> None:
@@ -207,6 +208,6 @@ def _write(directory: Path, name: str, lines: Sequence[str], *, python: bool) ->
     version.mkdir(parents=True)
     (directory / name / "config.pbtxt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     if python:
-        paths = [str(Path(__file__).parent), *filter(os.path.isdir, sys.path)]  # the packages of this process
+        paths = [str(find_stub_numpy()), str(Path(__file__).parent), *filter(os.path.isdir, sys.path)]
         text = MODEL_FILE.format(paths=paths, packages=sysconfig.get_path("purelib"))
         (version / "model.py").write_text(text, encoding="utf-8")

@@ -28,8 +28,7 @@ class TritonPythonModel:
 
     def _answer(self, request: Any) -> Any:  # noqa: ANN401 - the stub's module has no types
         found = {name: pb_utils.get_input_tensor_by_name(request, name) for name in self.inputs}
-        # DLPack both ways: the stub was built before NumPy 2, and misreads its arrays without an error.
-        given = {name: np.from_dlpack(tensor) for name, tensor in found.items() if tensor is not None}
+        given = {name: np.array(tensor.as_numpy()) for name, tensor in found.items() if tensor is not None}
         outputs = self.compute(given)
-        tensors = [pb_utils.Tensor.from_dlpack(name, np.ascontiguousarray(outputs[name])) for name in self.outputs]
+        tensors = [pb_utils.Tensor(name, np.ascontiguousarray(outputs[name])) for name in self.outputs]
         return pb_utils.InferenceResponse(tensors)

@@ -77,6 +77,10 @@ class Group:
         """Models to serve."""
         return list(dict.fromkeys(payload.model for payload in self.payloads))
 
+    def outputs(self, model: str) -> list[str]:
+        """Every output of a model: what perf_analyzer asks for."""
+        return [tensor.name for tensor in self.client.models[model].signature.outputs]
+
 
 @dataclass(kw_only=True, eq=False)
 class Sweep:
@@ -115,7 +119,7 @@ class Sweep:
         for payload in group.payloads:
             group.client.infer(payload.model, payload.inputs)  # the first call is slower
             start = time.perf_counter()
-            outputs = group.client.infer(payload.model, payload.inputs)
+            outputs = group.client.infer(payload.model, payload.inputs, outputs=group.outputs(payload.model))
             seconds = time.perf_counter() - start
             group.expected[payload.name] = {name: np.array(array) for name, array in outputs.items()}
             if seconds > SLOW_SECONDS:
@@ -208,7 +212,7 @@ def make_groups(plan: Plan, event: Event) -> list[Group]:
         path = Path(zoo_path(plan.hit_chain))
         chain = Chain.load(path)
         client = DirectClient(chain)
-        names = set(client.metadata(TRACKING).inputs)
+        names = {tensor.name for tensor in client.models[TRACKING].signature.inputs}
         every = [hit_inputs(chain, event, hits, names=names) for hits in plan.hits]
         payloads = [Payload(model=TRACKING, items=len(each["FEATURES"]), inputs=each, batched=False) for each in every]
         groups.append(Group(chain=path, client=client, payloads=payloads))

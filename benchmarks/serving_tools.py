@@ -1,7 +1,8 @@
 """Finds or installs what the benchmark of serving needs besides the server: perf_analyzer and Triton's Python backend.
 
 perf_analyzer is the load generator of Triton, a program inside an old wheel of tritonclient. It wants two libraries
-that this wheel does not bring; they are unpacked beside it, as any user may.
+that this wheel does not bring; they are unpacked beside it, as any user may. The Python backend wants a NumPy of its
+time: with NumPy 2 it answers with empty tensors, and says nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hitfabric.core import ToolError, atomic_directory, cache_directory
@@ -30,6 +31,7 @@ WANTED = (str(PROGRAM), "tritonclient-2.51.0.data/data/LICENSE.txt", "nvidia/cud
 VARIABLE = "HITFABRIC_PERF_ANALYZER"
 DOWNLOAD_TIMEOUT_SECONDS = 300.0
 STUB = "triton_python_backend_stub"
+NUMPY_WHEEL = "numpy==1.26.4"
 PYTHON_BACKEND = ("libtriton_python.so", "triton_python_backend_utils.py")
 
 
@@ -52,18 +54,7 @@ def find_perf_analyzer(*, install: bool = True) -> Path:
         if (Path(named) / PROGRAM).is_file():
             return Path(named)
         raise ToolError(f"{VARIABLE}={named} holds no {PROGRAM}", remedy="name its folder, or unset the variable")
-    target = cache_directory() / ENTRY
-    if (target / PROGRAM).is_file():
-        return target
-    if not install:
-        raise ToolError("perf_analyzer is not installed", remedy="run benchmarks/serving.py where there is a network")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / f".{ENTRY}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes one downloads, the others wait
-        if not (target / PROGRAM).is_file():
-            with atomic_directory(target) as temporary:
-                _install(temporary)
-    return target
+    return _cached(ENTRY, PROGRAM, _install if install else None)
 
 
 def command(folder: Path) -> str:
@@ -98,14 +89,36 @@ def find_python_backend() -> dict[str, Path]:
     return files
 
 
+def find_stub_numpy() -> Path:
+    """Folder of the NumPy that models of the Python backend import; installed where it is missing.
+
+    Raises:
+        ToolError: It cannot be installed.
+    """
+    entry = f"{NUMPY_WHEEL.replace('==', '-')}-{sys.implementation.cache_tag}"
+    return _cached(entry, Path("numpy/__init__.py"), lambda folder: _unpack_wheels([NUMPY_WHEEL], folder, wanted=("",)))
+
+
+def _cached(entry: str, marker: Path, install: Callable[[Path], None] | None) -> Path:
+    """Folder of the cache; made by `install`, whole or not at all, where it lacks the marker."""
+    target = cache_directory() / entry
+    if (target / marker).is_file():
+        return target
+    if install is None:
+        raise ToolError(f"{entry} is not installed", remedy="run benchmarks/serving.py where there is a network")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (target.parent / f".{entry}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes one downloads, the others wait
+        if not (target / marker).is_file():
+            with atomic_directory(target) as temporary:
+                install(temporary)
+    return target
+
+
 def _install(folder: Path) -> None:
+    _unpack_wheels([CLIENT_WHEEL, CUDA_WHEEL], folder, wanted=WANTED)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         downloads = Path(name)
-        for wheel in (CLIENT_WHEEL, CUDA_WHEEL):
-            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", name, wheel]
-            _run(pip, downloads, remedy=f"check the network, or unpack the wheels yourself and set {VARIABLE}")
-        for path in downloads.glob("*.whl"):
-            _unpack(path, folder)
         by_hand = f"on Debian and its kin run: sudo apt-get update; elsewhere put libb64.so.0d where {VARIABLE} says"
         _run(["apt-get", "download", BASE64_PACKAGE], downloads, remedy=by_hand)
         for path in downloads.glob("*.deb"):
@@ -117,13 +130,21 @@ def _install(folder: Path) -> None:
     (folder / PROGRAM).chmod(0o755)
 
 
-def _unpack(wheel: Path, folder: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder, members=[name for name in archive.namelist() if name.startswith(WANTED)])
+def _unpack_wheels(wheels: Sequence[str], folder: Path, *, wanted: tuple[str, ...]) -> None:
+    """Unpack the files whose names begin so."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+        for wheel in wheels:
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+            _run(
+                [*pip, "--dest", name, wheel], folder, remedy="check the network, and that this platform has the wheel"
+            )
+        for path in Path(name).glob("*.whl"):
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(folder, members=[each for each in archive.namelist() if each.startswith(wanted)])
 
 
 def _run(arguments: Sequence[str], folder: Path, *, remedy: str) -> None:
-    what = " ".join(arguments[-2:])
+    what = f"{Path(arguments[0]).name} {arguments[-1]}"
     try:
         done = subprocess.run(
             arguments, cwd=folder, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_SECONDS, check=False
