@@ -236,6 +236,10 @@ def test_a_kernel_of_other_arguments_or_banks_is_refused(
     def small(described: FakeBitstream) -> None:
         described.banks[0] = ("HBM[0]", 1024, True)
 
+    put_in(FakeXrt(kernels(graphs))).shifted_banks = 1
+    found = refusal(graph, changed(graph, lambda described: None, tmp_path / "shifted.xclbin"))
+    assert "argument pairs_words of hitfabric_filter_kernel:{filter_1} has memory in HBM[1]" in found
+    assert "is connected to HBM[0]" in found
     assert "logits_words" in refused(unused, "unused")
     assert "HBM[0], which has 1048576" in refused(small, "small")
     put_in(FakeXrt(kernels(graphs)))

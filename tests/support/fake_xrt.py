@@ -63,6 +63,9 @@ class FakeXrt:
         ends: State in which the next runs end, COMPLETED unless told otherwise.
         fails_at: Method of which the next call raises a RuntimeError.
         transferred: Bytes by direction.
+        shifted_banks: Added to the bank of every argument: the library knows of other connections than the file.
+        counts: Count of every run.
+        loaded: Bitstream of each card.
     """
 
     def __init__(self, computes: Mapping[str, Compute], *, cards: tuple[str, ...] = ("0000:3b:00.1",)) -> None:
@@ -73,6 +76,7 @@ class FakeXrt:
         self.ends = State.ERT_CMD_STATE_COMPLETED
         self.fails_at = ""
         self.transferred: Counter[Direction] = Counter()
+        self.shifted_banks = 0
         self.counts: list[int] = []
         self.loaded: dict[str, Bitstream] = {}
 
@@ -149,7 +153,9 @@ class FakeKernelHandle:
     def group_id(self, place: int) -> int:
         if not self.kernel.arguments[place].is_buffer:
             raise RuntimeError("argument is not a buffer")
-        return max(self.unit.banks[place]) | SLOT if place in self.unit.banks else 0xFFFF
+        if place not in self.unit.banks:
+            return 0xFFFF
+        return (max(self.unit.banks[place]) + self.xrt.shifted_banks) | SLOT
 
 
 class FakeBo:
