@@ -12,7 +12,7 @@ from pathlib import Path
 from ..core import ConfigError, ServiceError
 
 LOOPBACK = "127.0.0.1"
-EVERYWHERE = ("0.0.0.0", "::")
+EVERYWHERE = "0.0.0.0"
 LISTENING = "0A"  # state column of /proc/net/tcp
 
 
@@ -69,8 +69,7 @@ def require_free(port: int, *, address: str = LOOPBACK) -> None:
     Raises:
         ServiceError: It is taken (the process that holds it is named), or may not be used.
     """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))

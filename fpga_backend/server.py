@@ -41,7 +41,8 @@ class TritonServer:
         log: File the server and its workers write to; those of earlier servers are kept as `<log>.1` to `<log>.3`.
         ports: Ports wanted; once started, the ports in use.
         start_timeout: Seconds until every model must be ready.
-        address: Where gRPC listens. HTTP and metrics, which know no encryption, stay on the loopback interface.
+        address: Where gRPC listens, IPv4; 0.0.0.0 is everywhere, IPv6 too. HTTP and metrics, which know no encryption,
+            stay on the loopback interface.
         tls: Encryption of gRPC; None is none.
         insecure: Lets `address` be another than loopback without `tls`, and then HTTP and metrics listen there too.
         restriction: Protocols that take a token; None restricts nothing.
@@ -210,15 +211,14 @@ class TritonServer:
 
 def _is_loopback(address: str) -> bool:
     try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        raise ConfigError(f"{address!r} is no IP address", remedy="give one of this machine, such as 0.0.0.0") from None
+        return ipaddress.IPv4Address(address).is_loopback
+    except ValueError:  # Triton itself would take "::1" for a host called ":" and a port
+        raise ConfigError(f"{address!r} is no IPv4 address", remedy="give one of this machine, or 0.0.0.0") from None
 
 
 def _reachable(address: str) -> str:
     """Where a client on this machine finds what listens at an address."""
-    host = LOOPBACK if address in EVERYWHERE else address
-    return f"[{host}]" if ":" in host else host
+    return LOOPBACK if address == EVERYWHERE else address
 
 
 def _answers_ready(host: str, port: int) -> bool:

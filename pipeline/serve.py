@@ -166,7 +166,6 @@ def prepare_server(config: ServeConfig) -> TritonServer:
         DataError: There is no model.
         GraphError: The model is malformed.
     """
-    local = config.address.startswith("127.") or config.address == "::1"
     server = TritonServer(
         repository=config.repository or config.out / REPOSITORY,
         log=config.out / SERVER_LOG,
@@ -178,8 +177,8 @@ def prepare_server(config: ServeConfig) -> TritonServer:
         restriction=Restriction(token_file=config.admin_token, protocols=config.restrict)
         if config.admin_token
         else None,
-        model_control=config.model_control or ("explicit" if local or config.admin_token else "none"),
     )
+    server.model_control = config.model_control or ("explicit" if server.local or config.admin_token else "none")
     server.check()  # first: a busy port must be told before anything is written
     chain = None if _served_as_it_is(config) else _chain(config)
     if chain is not None and config.repository is not None:

@@ -153,7 +153,7 @@ def test_wrong_options_write_nothing(run, tiny: Tiny, tmp_path: Path, options, r
     ("options", "reason"),
     [
         (("--address", "0.0.0.0"), "without TLS"),
-        (("--address", "farm"), "no IP address"),
+        (("--address", "farm"), "no IPv4 address"),
         (("--tls-certificate", "cert.pem"), "key"),
         (("--tls-certificate", "cert.pem", "--tls-key", "key.pem"), "cert.pem is no file"),
         (("--restrict", "trace"), "admin_token"),

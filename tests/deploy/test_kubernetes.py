@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tomllib
@@ -90,20 +89,23 @@ def test_the_job_writes_where_the_server_reads() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert container["image"].endswith(f":{version}") and not list(image_complaints(container["image"]))
     assert not list(privilege_complaints(pod))
-    assert environment(container)["REPOSITORY"] in (DEPLOY / "image" / "serve.sh").read_text()
+    assert "/models/repository" in (DEPLOY / "image" / "serve.sh").read_text()
+    assert "--repository=/models/repository" in container["args"]
 
 
-def environment(container: Manifest) -> dict[str, str]:
-    return {each["name"]: each["value"] for each in container["env"]}
-
-
-def test_the_code_of_the_job_runs(tmp_path: Path) -> None:
+def test_the_command_of_the_job_runs(tmp_path: Path) -> None:
     (container,) = MANIFESTS["model-repository-Job"]["spec"]["template"]["spec"]["containers"]
-    (code,) = container["args"]
-    wanted = {**environment(container), "REPOSITORY": str(tmp_path / "repository"), "INSTANCES": "3"}
+    program, *command = container["command"]
+    assert program == "/opt/hitfabric/venv/bin/hitfabric"
+    wanted = [argument.replace("/models/repository", str(tmp_path / "repository")) for argument in container["args"]]
     done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | wanted, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", "from hitfabric.cli import main; main()", *command, *wanted, "--instances=3"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     config = (tmp_path / "repository" / "tracking" / "config.pbtxt").read_text()
     assert 'backend: "hitfabric"' in config and "count: 3" in config and '"native"' in config
+    assert "max_queue_size: 32" in config

@@ -117,6 +117,16 @@ def test_a_killed_server_answers_again_on_its_ports(repository: Path, tmp_path: 
     assert (tmp_path / "log.1").read_text().count("--- tritonserver started") == 2
 
 
+def test_a_worker_that_hangs_does_not_hold_up_the_end(repository: Path, tmp_path: Path) -> None:
+    shutil.copytree(repository / "embedding", tmp_path / "models" / "embedding")
+    with TritonServer(repository=tmp_path / "models", log=tmp_path / "log") as server:
+        pid = server.pid
+        ((worker,),) = workers(pid).values()
+        os.kill(worker, signal.SIGSTOP)
+    assert not alive(pid)
+    assert eventually(lambda: not alive(worker))
+
+
 def _in_a_thread(call: Callable[[], None]) -> None:
     thread = threading.Thread(target=call)
     thread.start()
