@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,42 @@ from .native_plan import plan
 FLOAT32, INT64 = np.dtype(np.float32), np.dtype(np.int64)
 SIZES = {"R": 0, "N": 1, "E": 2}
 """Place of each symbolic dimension among the sizes of a call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NativeTensor:
+    """An input or output of a compiled network.
+
+    Attributes:
+        place: Place of its size among rows, nodes and edges.
+        width: Features.
+        is_index: int64 edge index; else float32.
+    """
+
+    place: int
+    width: int
+    is_index: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class NativeInterface:
+    """How compiled code other than this executor calls the network (`cpp/hitfabric_native.h`).
+
+    Attributes:
+        run: Address of `hitfabric_run`; valid as long as the executor is.
+        inputs: Inputs in order.
+        outputs: Outputs in order.
+        taps: Number of visible nodes.
+        instructions: Instruction set used, as `hitfabric_call` takes it.
+        threads: Threads of one call.
+    """
+
+    run: int
+    inputs: tuple[NativeTensor, ...]
+    outputs: tuple[NativeTensor, ...]
+    taps: int
+    instructions: bytes | None
+    threads: int
 
 
 class NativeExecutor:
@@ -98,6 +135,21 @@ class NativeExecutor:
                 arguments.taps[k] = address_of(taps[name])
         self._call(arguments, given, sizes)
         return taps
+
+    def interface(self) -> NativeInterface:
+        """What compiled code needs to call the network by itself."""
+        inputs = (
+            NativeTensor(place=place, width=width, is_index=dtype is INT64) for _, place, width, dtype in self._expected
+        )
+        outputs = (NativeTensor(place=place, width=width) for _, place, width in self._outputs)
+        return NativeInterface(
+            run=self.library.run_address,
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            taps=len(self._visible),
+            instructions=self.library.instructions,
+            threads=self.threads,
+        )
 
     def _take(self, inputs: Arrays) -> tuple[Arrays, list[int]]:
         """The inputs as the library reads them, and their sizes; the values are checked while they are read."""

@@ -93,6 +93,7 @@ class NativeLibrary:
         available: Instruction sets of the library that this processor has, best first.
         chosen: The one used.
         instructions: As `Call` takes it.
+        run_address: Address of `hitfabric_run`.
 
     Raises:
         ToolError: The library is not to be loaded, has another interface, or no code for this processor.
@@ -110,6 +111,7 @@ class NativeLibrary:
             raise ToolError(f"{path} has interface {version}, not {ABI_VERSION}", remedy="delete it")
         self._run = self._library.hitfabric_run
         self._run.argtypes = (ctypes.c_void_p,)
+        self.run_address = ctypes.cast(self._run, ctypes.c_void_p).value or 0
         self._library.hitfabric_instructions.restype = ctypes.c_char_p
         self._library.hitfabric_message.restype = ctypes.c_char_p
         self.available = tuple(self._library.hitfabric_instructions().decode().split())

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from ..core import DataError, GraphError, HitfabricError
 from .device_errors import DeviceLostError
 from .device_names import DEVICES
 from .device_settings import DeviceSettings, limit_memory
+from .native_loop import open_loop
 from .served import DeviceModel, load_model
 from .wire import Frame, Status, align, frame_bytes, read_frame, write_frame
 
@@ -62,8 +64,8 @@ def serve(model: DeviceModel, memory: Memory, channel: socket.socket) -> None:
         DeviceLostError: The device has to be opened anew, which is for another process.
     """
     _answer(memory, channel, Frame(request_id=0, status=Status.DONE, message=model.signature.model_dump_json()), 0)
-    while message := channel.recv(ID_BYTES):
-        request_id = int.from_bytes(message, "little")
+    following = _requests(model, memory, channel)
+    while (request_id := following()) is not None:
         request = read_frame(memory.view())
         if request.request_id != request_id:
             raise DataError(f"frame {request.request_id} came with message {request_id}", remedy="restart the server")
@@ -73,6 +75,19 @@ def serve(model: DeviceModel, memory: Memory, channel: socket.socket) -> None:
             _answer(memory, channel, _failure(request, error), request.response_offset)
             raise
         _answer(memory, channel, response, request.response_offset)
+
+
+def _requests(model: DeviceModel, memory: Memory, channel: socket.socket) -> Callable[[], int | None]:
+    """Function that waits for the next request to answer here; None when the backend has closed the socket."""
+    loop = open_loop(model, channel)
+    if loop is not None:
+        return lambda: loop.serve(memory.view())
+
+    def receive() -> int | None:
+        message = channel.recv(ID_BYTES)
+        return int.from_bytes(message, "little") if message else None
+
+    return receive
 
 
 def execute(model: DeviceModel, request: Frame) -> Frame:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hitfabric.core import DataError
-from hitfabric.fpga_backend import wire
+from hitfabric.fpga_backend import native_loop, wire
 from hitfabric.fpga_backend.build import SOURCE_DIRECTORY, sources
 from hitfabric.fpga_backend.signature import Signature, network_signature, tracking_signature
 from hitfabric.quantization import TypedGraph
@@ -183,7 +183,10 @@ def test_a_malformed_signature_is_refused(
 
 def test_cpp_compiles_without_warnings() -> None:
     strict = ["-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Wshadow", "-Werror"]
-    done = subprocess.run(["g++", *strict, *map(str, sources())], capture_output=True, text=True, check=False)
+    files = [*sources(), native_loop.SOURCE]
+    includes = [f"-I{directory}" for directory in native_loop.INCLUDES]
+    command = ["g++", *strict, *includes, *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
