@@ -91,3 +91,12 @@ def _compile(project: HlsProject, library: Path) -> None:
     with atomic_file(library) as temporary:
         command = ["g++", "-O1", "-DNDEBUG", "-std=c++11", "-w", "-fPIC", "-shared", *includes, *sources, "-o"]
         subprocess.run([*command, str(temporary)], check=True, cwd=project.directory)
+
+
+def golden_kernels(graphs: Mapping[str, TypedGraph], *, parallelism: int = 1) -> dict[str, Compute]:
+    """Kernels of networks by name, on golden; those of graphs with so many lanes."""
+    lanes = {name: parallelism if graph.is_graph_network else 1 for name, graph in graphs.items()}
+    return {
+        f"hitfabric_{graph.name}_kernel": golden_kernel(graph, parallelism=lanes[name])
+        for name, graph in graphs.items()
+    }
