@@ -112,7 +112,7 @@ def network_signature(graph: TypedGraph, *, device: str = "native") -> Signature
 
     Args:
         graph: The network.
-        device: Executor; the C simulation has static sizes, hence lower limits.
+        device: Device; C simulation and firmware have static sizes, hence lower limits.
 
     Returns:
         Rows are batched; a graph network takes one graph at a time.
@@ -129,7 +129,7 @@ def network_signature(graph: TypedGraph, *, device: str = "native") -> Signature
     outputs = tuple(Tensor(name=node.name, data_type="TYPE_FP32", shape=node.tensor.shape) for node in graph.outputs)
     if not graph.is_graph_network:
         limits = {"R": MAXIMAL_ROWS}
-    elif device == "csim":
+    elif device in ("csim", "xrt"):
         limits = {"N": graph.maxima.nodes, "E": graph.maxima.edges}
     else:
         limits = {"N": MAXIMAL_NODES, "E": MAXIMAL_EDGES}

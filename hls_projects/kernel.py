@@ -142,7 +142,8 @@ def link_config(name: str, ports: list[Port], *, memory: str, hertz: int) -> str
     HBM gives each buffer a channel of its own; DDR, of which the smallest cards have two banks, keeps inputs and
     outputs apart.
     """
-    unit = f"{name}_kernel_1"
+    # A bitstream has 63 characters for the names of kernel and unit together.
+    unit = f"{name.removeprefix('hitfabric_')}_1"
     lines = ["[connectivity]", f"nk={name}_kernel:1:{unit}"]
     for place, port in enumerate(ports):
         bank = place if memory == "HBM" else int(not port.is_input)

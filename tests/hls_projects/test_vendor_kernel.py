@@ -171,9 +171,9 @@ def test_each_buffer_has_a_port_and_a_bank(hand: HlsProject) -> None:
     for place, name in enumerate(buffers):
         assert f"m_axi port={name} offset=slave bundle=gmem_{name.removesuffix('_words')}" in source
         assert f"s_axilite port={name} bundle=control" in source
-        assert f"sp=hitfabric_hand_kernel_1.{name}:HBM[{place}]" in (folder / "link_HBM.cfg").read_text()
+        assert f"sp=hand_1.{name}:HBM[{place}]" in (folder / "link_HBM.cfg").read_text()
         bank = 1 if name == "result_words" else 0
-        assert f"sp=hitfabric_hand_kernel_1.{name}:DDR[{bank}]" in (folder / "link_DDR.cfg").read_text()
+        assert f"sp=hand_1.{name}:DDR[{bank}]" in (folder / "link_DDR.cfg").read_text()
     assert "clock=200000000:hitfabric_hand_kernel" in (folder / "compile.cfg").read_text()
 
 
