@@ -33,10 +33,22 @@ PARTS = {
 
 
 def machine() -> dict[str, Any]:
-    """Processor, and how busy it is before the measurements."""
-    from native_report import processor  # late: it brings torch
+    """Processor, cores this process may use, and how busy they are before the measurements.
 
-    return {**processor(), "load_average": os.getloadavg(), "busy_share": busy_share()}
+    That of `native_report` would bring torch and its threads into the process whose direct calls are timed.
+    """
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        if line.startswith("model name")
+    ]
+    return {
+        "model": next(iter(names), platform.machine()),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
+        "load_average": os.getloadavg(),
+        "busy_share": busy_share(),
+    }
 
 
 def versions() -> dict[str, str]:
