@@ -195,6 +195,9 @@ def test_payloads_are_of_the_event_and_reach_the_file_whole(tmp_path: Path) -> N
     Payload(model="filter", items=50, inputs={"pairs": rows}, batched=True).write(tmp_path / "rows", "custom")
     entries = json.loads((tmp_path / "rows").read_text())["data"]
     assert b"".join(base64.b64decode(entry["pairs"]["b64"]) for entry in entries) == rows.tobytes()
+    many = np.resize(rows, (100_000, 12))
+    Payload(model="filter", items=len(many), inputs={"pairs": many}, batched=True).write(tmp_path / "many", "custom")
+    assert len(json.loads((tmp_path / "many").read_text())["data"]) == 10  # perf_analyzer prepares 1e5 rows for each
     payload = Payload(model="tracking", items=len(hits["FEATURES"]), inputs=hits, batched=False)
     payload.write(tmp_path / "hits", "custom")
     (entry,) = json.loads((tmp_path / "hits").read_text())["data"]
