@@ -89,7 +89,8 @@ class Repeated(threading.Thread):
 class Killer(Repeated):
     """Kills a worker every so often, and now and then stops one, for the watchdog to find.
 
-    Which one is left to chance, but one that computes is taken before one that waits: there answers can get lost.
+    Which one is left to chance, but one that computes is taken before one that waits: there answers can get lost. One
+    that has only just been started comes last, or a busy machine would never be done with starting them.
 
     Args:
         server: Process of the server.
@@ -99,6 +100,7 @@ class Killer(Repeated):
     """
 
     STOP_EVERY = 7
+    GRACE_SECONDS = 2.0
 
     def __init__(self, *, server: int, seconds: float, spared: Collection[str] = (), seed: int = 0) -> None:
         super().__init__(seconds=seconds)
@@ -108,6 +110,7 @@ class Killer(Repeated):
         self.kills = 0
         self.stops = 0
         self._turns = 0
+        self._first_seen: dict[int, float] = {}
 
     def act(self) -> None:
         """Kill one worker, and in some turns stop another."""
@@ -117,12 +120,15 @@ class Killer(Repeated):
             self.stops += self._signal(signal.SIGSTOP)
 
     def _signal(self, number: signal.Signals) -> bool:
-        victims = [pid for pid, model in sorted(worker_models(self.server).items()) if model not in self.spared]
+        now, models = time.monotonic(), worker_models(self.server)
+        self._first_seen = {pid: self._first_seen.get(pid, now) for pid in models}
+        victims = [pid for pid, model in sorted(models.items()) if model not in self.spared]
         if not victims:
             return False  # all are being started again
-        busy = [pid for pid in victims if is_running(pid)]
+        settled = [pid for pid in victims if now - self._first_seen[pid] >= self.GRACE_SECONDS]
+        busy = [pid for pid in settled if is_running(pid)]
         try:
-            os.kill(int(self.rng.choice(busy or victims)), number)
+            os.kill(int(self.rng.choice(busy or settled or victims)), number)
         except ProcessLookupError:
             return False
         return True
