@@ -75,7 +75,8 @@ def print_report(console: Console, report: Report) -> None:
     for payload in dict.fromkeys(row.payload for row in report.rows):
         rows = [row for row in report.rows if row.payload == payload]
         console.print(rate_table(payload, rows))
-        console.print(parts_table(payload, rows))
+        if any(row.instances == row.concurrency == 1 for row in rows):
+            console.print(parts_table(payload, rows))
     errors = sum(row.errors for row in report.rows)
     requests = sum(row.requests for row in report.rows)
     console.print(f"{errors:,} of {requests + errors:,} requests were answered with an error", highlight=False)
