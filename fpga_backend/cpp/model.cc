@@ -132,7 +132,13 @@ Model::Model(TRITONBACKEND_Model* handle, Backend* backend) : backend_(backend) 
 
 Signature Model::ReadSignature(const std::string& directory) const {
   const std::string path = directory + "/signature.json";
-  if (std::filesystem::exists(path)) return Signature::FromJson(Json::Parse(ReadFile(path)));
+  if (std::filesystem::exists(path)) {
+    try {
+      return Signature::FromJson(Json::Parse(ReadFile(path)));
+    } catch (const JsonError& error) {
+      throw Failure(kInvalidArgument, path + ": " + error.what());
+    }
+  }
   // Somebody put just a typed graph there: its worker knows the signature.
   WorkerProcess worker(&backend_->launcher, worker_options(name_), [] {});
   static_cast<void>(worker.Ready());

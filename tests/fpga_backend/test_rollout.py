@@ -162,7 +162,7 @@ def test_a_new_version_takes_over(
     [
         ("model/weights.npz", "differs from its manifest"),
         ("model/graph.json", "differs from its manifest"),
-        ("signature.json", "JSON|signature"),
+        ("signature.json", "signature.json: JSON"),
     ],
 )
 def test_damaged_firmware_is_refused_and_the_old_goes_on(
