@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from hitfabric.fpga_backend import Chain, ChainConfig, TritonServer, save_chain, write_repository
 from hitfabric.fpga_backend.build import SOURCE_DIRECTORY
 from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
+from support.fake_kernels import bitstream_of, golden_kernels
+from support.fake_xrt import FakeXrt
 
 ACTIVATION = FixedPoint(signed=True, width=10, integer=3)
 UNSIGNED = FixedPoint(signed=False, width=8, integer=2)
@@ -146,3 +149,26 @@ def check_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., sub
         )
 
     return run
+
+
+@pytest.fixture
+def put_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeXrt], FakeXrt]:
+    """Function that makes a fake the module `pyxrt`."""
+
+    def put(fake: FakeXrt) -> FakeXrt:
+        monkeypatch.setitem(sys.modules, "pyxrt", fake.module())
+        return fake
+
+    return put
+
+
+@pytest.fixture
+def card(graphs: dict[str, TypedGraph], put_in: Callable[[FakeXrt], FakeXrt]) -> FakeXrt:
+    """A card that computes the chain's networks."""
+    return put_in(FakeXrt(golden_kernels(graphs)))
+
+
+@pytest.fixture
+def bitstream(graphs: dict[str, TypedGraph], tmp_path: Path) -> Path:
+    """A bitstream with the chain's networks, two compute units each."""
+    return bitstream_of(*graphs.values(), units=2).write(tmp_path / "chain.xclbin")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,43 +16,13 @@ from hitfabric.fpga_backend.chain import Chain
 from hitfabric.fpga_backend.device_checks import Checks
 from hitfabric.fpga_backend.device_settings import DeviceSettings
 from hitfabric.fpga_backend.served import NetworkModel, TrackingModel, load_model
-from hitfabric.fpga_backend.xrt_device import XrtExecutor, open_kernels
 from hitfabric.hls_projects import ProjectConfig, cached_project
 from hitfabric.quantization import FixedPoint, GraphBuilder, TypedGraph
 from support.fake_kernels import bitstream_of, compiled_kernel, golden_kernels
 from support.fake_xrt import Direction, FakeXrt
 from support.hand_graph import hand_graph
 from support.random_graphs import random_inputs
-
-
-@pytest.fixture
-def put_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeXrt], FakeXrt]:
-    """Function that makes a fake the module `pyxrt`."""
-
-    def put(fake: FakeXrt) -> FakeXrt:
-        monkeypatch.setitem(sys.modules, "pyxrt", fake.module())
-        return fake
-
-    return put
-
-
-@pytest.fixture
-def card(graphs: dict[str, TypedGraph], put_in: Callable[[FakeXrt], FakeXrt]) -> FakeXrt:
-    """A card that computes the chain's networks."""
-    return put_in(FakeXrt(golden_kernels(graphs)))
-
-
-@pytest.fixture
-def bitstream(graphs: dict[str, TypedGraph], tmp_path: Path) -> Path:
-    """A bitstream with the chain's networks, two compute units each."""
-    return bitstream_of(*graphs.values(), units=2).write(tmp_path / "chain.xclbin")
-
-
-def open_one(graph: TypedGraph, xclbin: Path, *, instance: str = "", **settings: object) -> XrtExecutor:
-    options = DeviceSettings.model_validate({"xclbin": xclbin} | settings)
-    (executor,) = open_kernels({graph.name: graph}, options, directory=xclbin.parent, instance=instance).values()
-    assert isinstance(executor, XrtExecutor)
-    return executor
+from support.xrt_executors import open_one
 
 
 @pytest.mark.parametrize("name", ["embedding", "filter"])

@@ -14,42 +14,13 @@ from hitfabric.core.errors import MissingToolError
 from hitfabric.fpga_backend import xrt_device
 from hitfabric.fpga_backend.device_errors import DeviceLostError
 from hitfabric.fpga_backend.device_settings import DeviceSettings
-from hitfabric.fpga_backend.xrt_device import XrtExecutor, open_kernels
+from hitfabric.fpga_backend.xrt_device import open_kernels
 from hitfabric.quantization import TypedGraph
 from support.fake_kernels import bitstream_of, golden_kernels
 from support.fake_xclbin import FakeBitstream
 from support.fake_xrt import FakeXrt, State
 from support.random_graphs import random_inputs
-
-
-@pytest.fixture
-def put_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeXrt], FakeXrt]:
-    """Function that makes a fake the module `pyxrt`."""
-
-    def put(fake: FakeXrt) -> FakeXrt:
-        monkeypatch.setitem(sys.modules, "pyxrt", fake.module())
-        return fake
-
-    return put
-
-
-@pytest.fixture
-def card(graphs: dict[str, TypedGraph], put_in: Callable[[FakeXrt], FakeXrt]) -> FakeXrt:
-    """A card that computes the chain's networks."""
-    return put_in(FakeXrt(golden_kernels(graphs)))
-
-
-@pytest.fixture
-def bitstream(graphs: dict[str, TypedGraph], tmp_path: Path) -> Path:
-    """A bitstream with the chain's networks, two compute units each."""
-    return bitstream_of(*graphs.values(), units=2).write(tmp_path / "chain.xclbin")
-
-
-def open_one(graph: TypedGraph, xclbin: Path, *, instance: str = "", **settings: object) -> XrtExecutor:
-    options = DeviceSettings.model_validate({"xclbin": xclbin} | settings)
-    (executor,) = open_kernels({graph.name: graph}, options, directory=xclbin.parent, instance=instance).values()
-    assert isinstance(executor, XrtExecutor)
-    return executor
+from support.xrt_executors import open_one
 
 
 def refusal(graph: TypedGraph, xclbin: Path, **settings: object) -> str:
