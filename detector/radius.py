@@ -55,8 +55,10 @@ def radius_graph(
     _check(embedding, radius, features, window)
     if len(embedding) < 2:
         return np.zeros((0, 2), dtype=np.int64)
+    hits = len(embedding)
     with open_search(embedding, threads) as search:
-        refuse_above(_estimated_pairs(search, embedding, radius), max_edges, slack=2.0, about="about ")
+        if hits * (hits - 1) // 2 > max_edges:  # else no radius joins too many
+            refuse_above(_estimated_pairs(search, embedding, radius), max_edges, slack=2.0, about="about ")
         if max_neighbours is None:
             return search.edges(radius, features, window, max_edges=max_edges)
         pairs = search.edges(radius, None, None, max_edges=max_edges)

@@ -20,6 +20,8 @@ from .compiled import available_threads, check_status, compiled_stages, pointer
 from .pair_window import PairWindow
 from .truth import inside_out
 
+HITS_FOR_THREADS = 2048
+"""Fewer hits are searched sooner than threads are started."""
 LEAF_HITS = 32
 """Hits in a leaf of SciPy's tree."""
 
@@ -61,7 +63,8 @@ def open_search(points: NDArray[np.float32], threads: int | None = None) -> Iter
     if library is None or not np.array_equal(narrow, points):
         yield ScipySearch(points)
         return
-    search = CompiledSearch(library, narrow, threads=threads or available_threads())
+    alone = len(narrow) < HITS_FOR_THREADS
+    search = CompiledSearch(library, narrow, threads=1 if alone else threads or available_threads())
     try:
         yield search
     finally:
