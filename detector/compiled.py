@@ -25,6 +25,7 @@ from ..core import (
 SOURCES = Path(__file__).parent / "cpp"
 # Products and sums must round one after the other, as in NumPy, for both to give the same bits.
 FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-pthread")
+# Statuses of the C functions (cpp/status.h).
 OUT_OF_MEMORY = 1
 BAD_INDEX = 2
 
@@ -43,7 +44,7 @@ def compiled_stages() -> ctypes.CDLL | None:
     try:
         library = ctypes.CDLL(str(compile_stages()))
     except (MissingToolError, OSError) as error:
-        message = f"radius graphs and pair features run on SciPy and NumPy, slower: {error}"
+        message = f"radius graphs, pair features and track building run on SciPy and NumPy, slower: {error}"
         warnings.warn(HitfabricWarning(message), stacklevel=2)
         return None
     library.hitfabric_radius_open.restype = ctypes.c_void_p
@@ -65,8 +66,8 @@ def compile_stages() -> Path:
     key = hashlib.sha256("\n".join([code, *FLAGS, processor_fingerprint()]).encode()).hexdigest()[:24]
     library = cache_directory() / "detector" / f"{key}.so"
     if not library.exists():
-        source = SOURCES / "graph_kernels.cpp"
-        compile_library([source], target=library, flags=FLAGS, purpose="compile the radius graph")
+        sources = sorted(SOURCES.glob("*.cpp"))
+        compile_library(sources, target=library, flags=FLAGS, purpose="compile the radius graph")
     return library
 
 

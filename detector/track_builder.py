@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csgraph
 
 from ..core import GraphError
+from .compiled_tracks import compiled_components
 
 NO_TRACK = -1
 """Label of a hit on no track."""
@@ -32,15 +33,25 @@ def connected_components(
     Raises:
         GraphError: `keep` is not a bool array of one entry per edge, or an edge leads out of the event.
     """
-    if keep is not None:
-        if keep.dtype != np.bool_ or keep.shape != (len(edge_index),):
-            raise GraphError(
-                f"keep is {keep.dtype} of shape {keep.shape}, expected bool ({len(edge_index)},)",
-                remedy="compare the scores with the threshold first",
-            )
-        edge_index = edge_index[keep]
-    component = component_of_node(edge_index, hits)
-    return number_tracks(component, minimum_hits)
+    if keep is not None and (keep.dtype != np.bool_ or keep.shape != (len(edge_index),)):
+        raise GraphError(
+            f"keep is {keep.dtype} of shape {keep.shape}, expected bool ({len(edge_index)},)",
+            remedy="compare the scores with the threshold first",
+        )
+
+    def by_scipy() -> NDArray[np.int64]:
+        return scipy_components(edge_index, keep, hits, minimum_hits)
+
+    labels = compiled_components(edge_index, keep, hits, minimum_hits, refuse=by_scipy)
+    return by_scipy() if labels is None else labels
+
+
+def scipy_components(
+    edge_index: NDArray[np.int64], keep: NDArray[np.bool_] | None, hits: int, minimum_hits: int
+) -> NDArray[np.int64]:
+    """`connected_components` in SciPy and NumPy, as is done without a compiler."""
+    followed = edge_index if keep is None else edge_index[keep]
+    return number_tracks(component_of_node(followed, hits), minimum_hits)
 
 
 def number_tracks(labels: NDArray[np.int64], minimum_hits: int) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from ..core import GraphError, StrictModel
 from .absorption import absorb_tracks
+from .compiled_tracks import compiled_walk
 from .longest_paths import Dag, take_best_paths
 from .track_builder import NO_TRACK, component_of_node, number_tracks
 
@@ -91,7 +92,30 @@ def walk_tracks(
     of an early hit break up a longer one; here the longest path of all comes first. ACORN follows logits above the
     thresholds, here at or above. ACORN makes tracks of two hits and absorbs nothing.
     """
-    settings = settings or WalkthroughSettings()
+    cuts = settings or WalkthroughSettings()
+    if edge_index.ndim != 2 or edge_index.shape[1] != 2 or logits.shape != (len(edge_index),):
+        raise GraphError(
+            f"edge_index has shape {list(edge_index.shape)} and logits {list(logits.shape)}",
+            remedy="give edge_index [edges, 2] and one logit per edge",
+        )
+
+    def by_numpy() -> Ints:
+        return numpy_walk(edge_index, logits, hits, cuts)
+
+    labels = compiled_walk(
+        edge_index,
+        logits,
+        hits,
+        thresholds=(cuts.component_threshold, cuts.walk_min, cuts.walk_add),
+        minimum_hits=cuts.minimum_hits,
+        absorb=cuts.absorb,
+        refuse=by_numpy,
+    )
+    return by_numpy() if labels is None else labels
+
+
+def numpy_walk(edge_index: Ints, logits: NDArray[np.floating], hits: int, settings: WalkthroughSettings) -> Ints:
+    """`walk_tracks` in NumPy and SciPy, as is done without a compiler."""
     dag, logits = _accepted(edge_index, logits, hits, settings.component_threshold)
     labels = _simple_paths(dag)
     branching = labels[dag.sender] == NO_TRACK
@@ -111,12 +135,7 @@ def walk_tracks(
 def _accepted(
     edge_index: Ints, logits: NDArray[np.floating], hits: int, threshold: float
 ) -> tuple[Dag, NDArray[np.floating]]:
-    """Edges at or above the threshold, each pair once, and their logits; checks the input."""
-    if edge_index.ndim != 2 or edge_index.shape[1] != 2 or logits.shape != (len(edge_index),):
-        raise GraphError(
-            f"edge_index has shape {list(edge_index.shape)} and logits {list(logits.shape)}",
-            remedy="give edge_index [edges, 2] and one logit per edge",
-        )
+    """Edges at or above the threshold, each pair once, and their logits; checks values and indices."""
     if not np.isfinite(logits).all():
         row = int(np.flatnonzero(~np.isfinite(logits))[0])
         raise GraphError(f"the logit of edge {row} is {logits[row]}", remedy="check the network that scored the edges")

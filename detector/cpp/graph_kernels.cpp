@@ -11,6 +11,7 @@
 #include "blocks.h"
 #include "pairs.h"
 #include "point_tree.h"
+#include "status.h"
 
 namespace hitfabric {
 namespace {
@@ -127,9 +128,6 @@ void write_pair(const double* sender, const double* receiver, const double* divi
 using hitfabric::Search;
 
 extern "C" {
-
-constexpr int kOutOfMemory = 1;
-constexpr int kBadIndex = 2;
 
 // Builds the tree of points float32 [hits, dimensions]; null if memory or the 32-bit indices do not suffice.
 void* hitfabric_radius_open(const float* points, std::int64_t hits, std::int64_t dimensions, int threads) {

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from hitfabric.core import GraphError
 from hitfabric.detector import WalkthroughSettings, connected_components, walk_tracks
+from hitfabric.detector.walkthrough import numpy_walk
 from tests.support.slow_walk import slow_walk
 
 OPEN = WalkthroughSettings(component_threshold=0, walk_min=0, walk_add=0)
@@ -48,7 +49,8 @@ def test_equals_the_enumeration_of_all_paths(
     edge_index, logits, hits = graph
     labels = walk_tracks(edge_index, logits, hits, settings=cuts)
     assert labels.dtype == np.int64
-    assert labels.tolist() == slow_walk(edge_index, logits, hits, cuts)
+    wanted = slow_walk(edge_index, logits, hits, cuts)
+    assert labels.tolist() == numpy_walk(edge_index, logits, hits, cuts).tolist() == wanted
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -67,7 +69,8 @@ def test_equals_the_enumeration_on_denser_graphs(seed: int) -> None:
             absorb=bool(generator.integers(2)),
         )
         labels = walk_tracks(edge_index, logits, hits, settings=cuts)
-        assert labels.tolist() == slow_walk(edge_index, logits, hits, cuts)
+        wanted = slow_walk(edge_index, logits, hits, cuts)
+        assert labels.tolist() == numpy_walk(edge_index, logits, hits, cuts).tolist() == wanted
 
 
 @settings(max_examples=100, deadline=None)
