@@ -39,6 +39,9 @@ def files(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Directory of the model; the tests leave it as they found it, but for the number of its version."""
     target = tmp_path_factory.mktemp("rollout") / "models" / MODEL
     shutil.copytree(repository / MODEL, target)
+    text = (target / "config.pbtxt").read_text()
+    assert "version_policy { all { } }" in text
+    (target / "config.pbtxt").write_text(text.replace("all { }", "latest { num_versions: 1 }"))
     return target
 
 
