@@ -35,9 +35,13 @@ class TimedExecutor:
     def __init__(self, executor: Executor) -> None:
         self.executor = executor
         self.name = executor.name
-        self.graph = executor.graph
         self.maxima_limited = executor.maxima_limited
         self.seconds = 0.0
+
+    @property
+    def graph(self) -> TypedGraph:
+        """Network of the executor; float references have none."""
+        return self.executor.graph
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
         """Outputs of the executor."""
