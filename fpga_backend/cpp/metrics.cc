@@ -33,7 +33,7 @@ Metric::~Metric() {
 }
 
 void Metric::Add(double value) noexcept {
-  if (metric_ != nullptr) Ignore(TRITONSERVER_MetricIncrement(metric_, value));
+  if (metric_ != nullptr && value != 0) Ignore(TRITONSERVER_MetricIncrement(metric_, value));
 }
 
 }  // namespace hitfabric

@@ -22,9 +22,9 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kGraceAtExit{500};  // between closing the worker's socket and killing it
 constexpr milliseconds kPollInterval{5};
-// Waking a sleeping thread takes about as long as a small batch: a worker that answers within this time is waited for
-// without sleeping.
-constexpr std::chrono::microseconds kSpin{250};
+// Waking a sleeping thread takes about as long as a small batch, and a tenth of a small event: a worker that answers
+// within this time is waited for without sleeping.
+constexpr std::chrono::microseconds kSpin{700};
 
 std::string Describe(int status) {
   if (WIFSIGNALED(status)) return "killed by signal " + std::to_string(WTERMSIG(status));
