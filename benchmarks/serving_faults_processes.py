@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +59,7 @@ def descriptors(process: int) -> int:
         return 0
 
 
-class Repeated(threading.Thread):
+class Repeated(threading.Thread, ABC):
     """Something done every so many seconds until it is stopped.
 
     Args:
@@ -70,9 +71,9 @@ class Repeated(threading.Thread):
         self.seconds = seconds
         self.ended = threading.Event()
 
+    @abstractmethod
     def act(self) -> None:
         """What is done."""
-        raise NotImplementedError
 
     def run(self) -> None:
         """Act until stopped."""

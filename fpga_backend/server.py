@@ -196,7 +196,6 @@ class TritonServer:
             status = process.poll()
             if status is not None:
                 why = reason(self.log, self._log_offset)
-                why = reason(self.log, self._log_offset)
                 raise ServiceError(
                     f"tritonserver ended with status {status} before it was ready: {why}", remedy=f"see {self.log}"
                 )

@@ -1,6 +1,5 @@
 #include "request.h"
 
-#include <algorithm>
 #include <cstring>
 #include <ctime>
 
@@ -25,16 +24,15 @@ void Request::CheckCancelled() const {
   if (cancelled) throw Failure(kCancelled, "request cancelled by the client");
 }
 
-std::vector<std::string> Request::InputNames() const {
+bool Request::Has(const std::string& input) const {
   std::uint32_t count = 0;
   Check(TRITONBACKEND_RequestInputCount(handle_, &count));
-  std::vector<std::string> names;
   for (std::uint32_t index = 0; index < count; ++index) {
     const char* name = nullptr;
     Check(TRITONBACKEND_RequestInputName(handle_, index, &name));
-    names.emplace_back(name);
+    if (input == name) return true;
   }
-  return names;
+  return false;
 }
 
 std::uint32_t Request::ReadWanted(const Signature& signature) const {
@@ -54,10 +52,9 @@ std::uint32_t Request::ReadWanted(const Signature& signature) const {
 void Request::Read(const Signature& signature) {
   CheckCancelled();
   wanted_ = ReadWanted(signature);
-  const std::vector<std::string> names = InputNames();
   for (const TensorSpec& spec : signature.inputs) {
     Input input;
-    if (spec.optional && std::find(names.begin(), names.end(), spec.name) == names.end()) {
+    if (spec.optional && !Has(spec.name)) {
       inputs_.push_back(std::move(input));
       continue;
     }

@@ -62,7 +62,7 @@ class Request {
     std::uint32_t buffers = 0;
   };
 
-  [[nodiscard]] std::vector<std::string> InputNames() const;
+  [[nodiscard]] bool Has(const std::string& input) const;
   [[nodiscard]] std::uint32_t ReadWanted(const Signature& signature) const;
 
   TRITONBACKEND_Request* handle_;

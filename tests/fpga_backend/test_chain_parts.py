@@ -75,7 +75,7 @@ def test_the_filter_never_sees_more_than_a_part(
 
 
 def test_threads_change_nothing(chain_directory: Path, chain: Chain, make_hits: MakeHits) -> None:
-    features = make_hits(400, seed=13)
+    features = make_hits(2500, seed=13)  # enough for the radius graph to use threads
     wanted = chain.track(features, keep_candidates=True)
     for threads in (1, 2, 3):
         native = Chain.load(chain_directory, threads=threads)
