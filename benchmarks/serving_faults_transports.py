@@ -15,6 +15,7 @@ import tritonclient.grpc as grpc
 from numpy.typing import NDArray
 from serving_faults_answers import Refusal, Reply
 from serving_faults_mix import Case
+from serving_sides import unregister_region
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype, shared_memory, triton_to_np_dtype
 
 LOOPBACK = "127.0.0.1"
@@ -116,7 +117,7 @@ class SharedMemoryTransport(GrpcTransport):
     def close(self) -> None:
         """Take the region from the server and remove it."""
         with contextlib.suppress(InferenceServerException):  # a server that is gone holds nothing
-            self.client.unregister_system_shared_memory(self.region)
+            unregister_region(self.client, self.region)
         shared_memory.destroy_shared_memory_region(self.handle)
         super().close()
 

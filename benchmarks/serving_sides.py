@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from serving_models import ENSEMBLE, PYTHON
 from serving_payloads import Payload
 from serving_rows import Side
+from tritonclient.utils import InferenceServerException
 
 from hitfabric.core import DataError
 from hitfabric.fpga_backend import InferenceClient
@@ -150,8 +151,33 @@ def _request_shared(
             found[each] = memory.get_contents_as_numpy(region, array.dtype, shape, offset=start).copy()
         return found
     finally:
-        client.unregister_system_shared_memory(key)
+        unregister_region(client, key)
         memory.destroy_shared_memory_region(region)
+
+
+def unregister_region(client: grpc.InferenceServerClient, key: str, *, seconds: float = 10) -> None:
+    """Take a region from the server.
+
+    A server answers before it lets go of the request, and refuses to forget a region that a request still holds.
+
+    Args:
+        client: Of the server.
+        key: Name of the region.
+        seconds: How long to wait for the server to let go.
+
+    Raises:
+        InferenceServerException: The server refuses for another reason, or still after `seconds`.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            client.unregister_system_shared_memory(key)
+        except InferenceServerException as error:
+            if "in use" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def _places(arrays: Sequence[NDArray[Any]]) -> tuple[list[int], int]:

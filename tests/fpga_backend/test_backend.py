@@ -19,6 +19,7 @@ from tritonclient.utils import shared_memory as shm
 from hitfabric.core import ServiceError
 from hitfabric.fpga_backend import Chain, DirectClient, TritonServer, write_repository
 from support.processes import alive, eventually, workers
+from support.regions import unregistered
 
 MakeHits = Callable[..., np.ndarray]
 INSTANCES = 2
@@ -233,7 +234,7 @@ def test_tensors_in_system_shared_memory(connection: grpc.InferenceServerClient,
         served = shm.get_contents_as_numpy(handles["logits"], np.float32, [700, 1])
         assert np.array_equal(served, direct.infer("filter", {"pairs": pairs})["logits"])
     finally:
-        connection.unregister_system_shared_memory()
+        assert unregistered(connection.unregister_system_shared_memory)
         for handle in handles.values():
             shm.destroy_shared_memory_region(handle)
 

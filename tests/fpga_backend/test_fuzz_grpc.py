@@ -19,6 +19,7 @@ from tritonclient.utils import shared_memory
 
 from hitfabric.fpga_backend import Chain, DirectClient, TritonServer
 from support.processes import workers
+from support.regions import unregistered
 
 WIDTH = 6
 ROW = 4 * WIDTH
@@ -171,7 +172,7 @@ def region(channel: grpc.Channel) -> Iterator[str]:
         register(name=name, key=f"/{name}", offset=0, byte_size=REGION_BYTES), timeout=10
     )
     yield name
-    service.SystemSharedMemoryUnregister(unregister(name=name), timeout=10)
+    assert unregistered(lambda: service.SystemSharedMemoryUnregister(unregister(name=name), timeout=10))
     shared_memory.destroy_shared_memory_region(handle)
 
 
