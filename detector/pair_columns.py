@@ -19,6 +19,11 @@ TRACK_WIDTH = 6
 END_WIDTH = 3
 
 
+def pair_divisors(scales: PairScales) -> NDArray[np.float64]:
+    """Divisors of dphi, dr, dz, deta, dphi / dr and z0, float64 [6]."""
+    return np.array([scales.dphi_rad, scales.dr_mm, scales.dz_mm, scales.deta, scales.phi_slope_per_mm, scales.z0_mm])
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PairColumns:
     """What the features of pairs need of each hit of an event.
@@ -47,13 +52,10 @@ class PairColumns:
         r, phi, z = features.astype(np.float64).T
         eta = pseudorapidity(r, z)
         ends = (r / scales.radius_mm - scales.radius_shift, z / scales.height_mm, eta / scales.eta)
-        divisors = (
-            scales.dphi_rad, scales.dr_mm, scales.dz_mm, scales.deta, scales.phi_slope_per_mm, scales.z0_mm,
-        )  # fmt: skip
         return cls(
             hits=np.stack([r, phi, z, eta], axis=1),
             ends=np.clip(np.stack(ends, axis=1), -SATURATION, SATURATION).astype(np.float32),
-            divisors=np.array(divisors),
+            divisors=pair_divisors(scales),
             threads=threads or available_threads(),
         )
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from ..core import DataError
 from ..detector import (
     GraphSample,
     PairColumns,
+    TrackBuilderConfig,
     build_tracks,
     edge_features,
     embedding_features,
@@ -26,6 +26,8 @@ from ..detector.compiled import compiled_stages
 from ..emulation import Executor, make_executor
 from ..quantization import TypedGraph
 from .chain_files import INTERFACES, ChainConfig, check_interfaces, load_config, load_graphs, save_chain
+from .chain_result import StageClock, TrackingResult
+from .compiled_chain import CompiledChain, open_compiled
 from .names import NETWORKS
 
 __all__ = [
@@ -42,40 +44,6 @@ __all__ = [
 
 FILTER_ROWS = 1 << 16
 """Candidate edges whose features are in memory at a time: 3 MB, which a cache holds."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TrackingResult:
-    """Tracks of one event.
-
-    Attributes:
-        labels: int64 [hits], 0, 1, ...; -1 is no track.
-        edge_index: int64 [edges, 2] (sender, receiver) of the edges the filter kept.
-        scores: float32 [edges], logit of the interaction network for each of them.
-        seconds: Wall time of each stage.
-        candidate_edges: int64 [candidates, 2] edges before the filter; None unless asked for.
-        candidate_logits: float32 [candidates], logit of the filter for each of them; None unless asked for.
-    """
-
-    labels: NDArray[np.int64]
-    edge_index: NDArray[np.int64]
-    scores: NDArray[np.float32]
-    seconds: Mapping[str, float]
-    candidate_edges: NDArray[np.int64] | None = None
-    candidate_logits: NDArray[np.float32] | None = None
-
-
-@dataclass(kw_only=True)
-class _Clock:
-    """Wall time by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    last: float = field(default_factory=time.perf_counter)
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = now - self.last
-        self.last = now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,10 +81,11 @@ class Chain:
             GraphError: A network is missing, or lacks a tensor the chain needs.
         """
         check_interfaces(graphs, config)
-        compiled_stages()  # now, so that no event waits for the compiler
         options = {"threads": threads} if device == "native" else {}
         executors = {name: make_executor(device, graphs[name], **options) for name in NETWORKS}
-        return cls(config=config, executors=executors, threads=threads)
+        chain = cls(config=config, executors=executors, threads=threads)
+        chain.compile_host()
+        return chain
 
     @classmethod
     def load(cls, directory: Path, device: str = "native", *, threads: int | None = None) -> Chain:
@@ -151,26 +120,49 @@ class Chain:
             GraphError: The radius graph has more than `max_edges` edges, or a component exceeds the device's maxima.
         """
         _check_features(features)
-        config, clock = self.config, _Clock()
-        embedding = self._embed(features)
+        if not keep_candidates and self._compiled is not None and self._compiled.takes(len(features)):
+            found = self._compiled.run(features)
+            if found is not None:
+                clock = StageClock(seconds=found.seconds, networks=found.network_seconds)
+                return self._build(found.edge_index, found.scores, len(features), clock)
+        config, clock = self.config, StageClock()
+        embedding = self._embed(features, clock)
         clock.lap("embedding")
         candidates = self._connect(embedding, features)
         clock.lap("radius_graph")
         columns = PairColumns.of(features, config.scales, threads=self.threads)
-        logits = self._filter(columns, candidates)
+        logits = self._filter(columns, candidates, clock)
         edge_index = candidates[logits >= config.filter_threshold]
         clock.lap("filter")
-        scores = self._score_edges(features, columns, edge_index)
+        scores = self._score_edges(features, columns, edge_index, clock)
         clock.lap("interaction_network")
-        labels = build_tracks(edge_index, scores, len(features), config.builder())
+        result = self._build(edge_index, scores, len(features), clock)
+        return replace(result, candidate_edges=candidates, candidate_logits=logits) if keep_candidates else result
+
+    def compile_host(self) -> None:
+        """Compile what the host computes, so that no event waits for the compiler.
+
+        Raises:
+            ToolError: The compiler failed.
+        """
+        compiled_stages()
+        _ = self._compiled
+
+    @cached_property
+    def _compiled(self) -> CompiledChain | None:
+        return open_compiled(self.config, self.executors, threads=self.threads, filter_rows=FILTER_ROWS)
+
+    @cached_property
+    def _builder(self) -> TrackBuilderConfig:
+        return self.config.builder()
+
+    def _build(
+        self, edge_index: NDArray[np.int64], scores: NDArray[np.float32], hits: int, clock: StageClock
+    ) -> TrackingResult:
+        labels = build_tracks(edge_index, scores, hits, self._builder)
         clock.lap("track_building")
         return TrackingResult(
-            labels=labels,
-            edge_index=edge_index,
-            scores=scores,
-            seconds=clock.seconds,
-            candidate_edges=candidates if keep_candidates else None,
-            candidate_logits=logits if keep_candidates else None,
+            labels=labels, edge_index=edge_index, scores=scores, seconds=clock.seconds, network_seconds=clock.networks
         )
 
     def candidate_edges(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -187,7 +179,7 @@ class Chain:
             GraphError: There are more than `max_edges` edges.
         """
         _check_features(features)
-        return self._connect(self._embed(features), features)
+        return self._connect(self._embed(features, StageClock()), features)
 
     def filter_logits(self, features: NDArray[np.float32], edge_index: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits of the filter for edges of one event, float32 [edges].
@@ -196,10 +188,12 @@ class Chain:
             features: As `track` takes them.
             edge_index: int64 [edges, 2] (sender, receiver), as `candidate_edges` gives them.
         """
-        return self._filter(PairColumns.of(features, self.config.scales, threads=self.threads), edge_index)
+        columns = PairColumns.of(features, self.config.scales, threads=self.threads)
+        return self._filter(columns, edge_index, StageClock())
 
-    def _embed(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._run("embedding", {"features": embedding_features(features)})["embedding"]
+    def _embed(self, features: NDArray[np.float32], clock: StageClock) -> NDArray[np.float32]:
+        inputs = {"features": embedding_features(features)}
+        return clock.run(self.executors["embedding"], inputs)["embedding"]
 
     def _connect(self, embedding: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.int64]:
         config = self.config
@@ -213,20 +207,17 @@ class Chain:
             threads=self.threads,
         )
 
-    def _filter(self, columns: PairColumns, edge_index: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _filter(self, columns: PairColumns, edge_index: NDArray[np.int64], clock: StageClock) -> NDArray[np.float32]:
         """Logits of the filter; a part of the edges at a time, so that never all of their features are in memory."""
         logits = np.empty(len(edge_index), dtype=np.float32)
         for start in range(0, len(edge_index), FILTER_ROWS):
             part = slice(start, start + FILTER_ROWS)
             pairs = columns.pair_features(edge_index[part])
-            logits[part] = self._run("filter", {"pairs": pairs})["logits"][:, 0]
+            logits[part] = clock.run(self.executors["filter"], {"pairs": pairs})["logits"][:, 0]
         return logits
 
-    def _run(self, network: str, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-        return self.executors[network].run(inputs)
-
     def _score_edges(
-        self, features: NDArray[np.float32], columns: PairColumns, edge_index: NDArray[np.int64]
+        self, features: NDArray[np.float32], columns: PairColumns, edge_index: NDArray[np.int64], clock: StageClock
     ) -> NDArray[np.float32]:
         """Logits of the edges; hits without edges are left out, as no edge depends on them."""
         if len(edge_index) == 0:
@@ -239,7 +230,7 @@ class Chain:
             edges = edge_features(features, edge_index)
         executor = self.executors["interaction_network"]
         if not executor.maxima_limited:
-            return self._score_graph(nodes, edges, compact)
+            return self._score_graph(nodes, edges, compact, clock)
         maxima = executor.graph.maxima
         sample = GraphSample(
             name="event",
@@ -252,16 +243,16 @@ class Chain:
         scores = np.empty(len(edges), dtype=np.float32)
         for part in pack_components(sample, maxima.nodes, maxima.edges):
             piece = part.sample
-            scores[part.edge_rows] = self._score_graph(piece.nodes, piece.edges, piece.edge_index)
+            scores[part.edge_rows] = self._score_graph(piece.nodes, piece.edges, piece.edge_index, clock)
         return scores
 
     def _score_graph(
-        self, nodes: NDArray[np.float32], edges: NDArray[np.float32], edge_index: NDArray[np.int64]
+        self, nodes: NDArray[np.float32], edges: NDArray[np.float32], edge_index: NDArray[np.int64], clock: StageClock
     ) -> NDArray[np.float32]:
         if len(edges) == 0:
             return np.zeros(0, dtype=np.float32)
         inputs = {"nodes": nodes, "edges": edges, "edge_index": edge_index}
-        return self._run("interaction_network", inputs)["logits"][:, 0]
+        return clock.run(self.executors["interaction_network"], inputs)["logits"][:, 0]
 
 
 def _compacted(edge_index: NDArray[np.int64], hits: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,47 +12,12 @@ from numpy.typing import NDArray
 from ..emulation import Executor, make_executor
 from ..quantization import TypedGraph
 from .device_settings import DeviceSettings
-from .signature import Arrays
 
 if TYPE_CHECKING:
     from .shadow import Audit
 
 THREADED = ("native", "numpy", "shadow")
 """Devices whose networks use several threads."""
-
-
-class TimedExecutor:
-    """Another executor, with the time spent in its `run`.
-
-    Args:
-        executor: What computes.
-
-    Attributes:
-        seconds: Wall time in `run` so far, conversions and transfers included.
-    """
-
-    def __init__(self, executor: Executor) -> None:
-        self.executor = executor
-        self.name = executor.name
-        self.maxima_limited = executor.maxima_limited
-        self.seconds = 0.0
-
-    @property
-    def graph(self) -> TypedGraph:
-        """Network of the executor; float references have none."""
-        return self.executor.graph
-
-    def run(self, inputs: Arrays) -> dict[str, NDArray[np.float32]]:
-        """Outputs of the executor."""
-        start = time.perf_counter()
-        try:
-            return self.executor.run(inputs)
-        finally:
-            self.seconds += time.perf_counter() - start
-
-    def run_integers(self, inputs: Arrays, nodes: Sequence[str] | None = None) -> dict[str, NDArray[np.int64]]:
-        """Integers of the executor."""
-        return self.executor.run_integers(inputs, nodes)
 
 
 def open_executors(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from ..emulation import Executor
 from ..quantization import TypedGraph
 from .device_checks import Checks
-from .device_executors import TimedExecutor, open_executors, zeros
+from .device_executors import open_executors, zeros
 from .device_settings import DeviceSettings
 from .names import CHAIN_FILE, TRACKING
 from .signature import Arrays, Signature, network_signature, tracking_signature
@@ -103,8 +102,6 @@ class TrackingModel:
         self.signature = tracking_signature()
         self.device_seconds = 0.0
         self._audit = audit
-        self._timed = {name: TimedExecutor(executor) for name, executor in chain.executors.items()}
-        self._timed_chain = replace(chain, executors=self._timed)
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """The tracks of an event, and the edges they are made of.
@@ -117,12 +114,10 @@ class TrackingModel:
         """
         if self._audit is not None:
             self._audit.begin_request()
-        before = self._seconds()
-        try:
-            # The worker's tensors are views of memory the next request overwrites: nothing may keep one.
-            found = self._timed_chain.track(np.array(inputs["FEATURES"]))
-        finally:
-            self.device_seconds = self._seconds() - before
+        self.device_seconds = 0.0
+        # The worker's tensors are views of memory the next request overwrites: nothing may keep one.
+        found = self.chain.track(np.array(inputs["FEATURES"]))
+        self.device_seconds = found.network_seconds
         outputs: dict[str, NDArray[Any]] = {
             "LABELS": found.labels,
             "EDGE_INDEX": found.edge_index,
@@ -142,9 +137,6 @@ class TrackingModel:
             executor.run(zeros(executor.graph))
         r = np.array([32.0, 72.0, 116.0, 172.0], dtype=np.float32)
         self.chain.track(np.stack([r, np.zeros_like(r), r], axis=1))
-
-    def _seconds(self) -> float:
-        return sum(executor.seconds for executor in self._timed.values())
 
 
 def load_model(
@@ -179,11 +171,12 @@ def load_model(
 
 
 def _load_chain(directory: Path, device: str, settings: DeviceSettings, instance: str) -> TrackingModel:
-    from ..detector.compiled import compiled_stages  # these bring SciPy, which the workers of networks do without
+    # This brings SciPy, which the workers of networks do without.
     from .chain import Chain, check_interfaces, load_config, load_graphs
 
     config, graphs = load_config(directory), load_graphs(directory)
     check_interfaces(graphs, config)
-    compiled_stages()  # now, so that no event waits for the compiler
     executors, audit = open_executors(device, graphs, settings, directory=directory, instance=instance)
-    return TrackingModel(chain=Chain(config=config, executors=executors, threads=settings.threads), audit=audit)
+    chain = Chain(config=config, executors=executors, threads=settings.threads)
+    chain.compile_host()
+    return TrackingModel(chain=chain, audit=audit)

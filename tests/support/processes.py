@@ -23,9 +23,10 @@ def workers(server_pid: int) -> dict[str, list[int]]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process exists and has not ended."""
+    """Whether a process exists and has not ended: its first thread may end before the last, which closes its files."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        ended = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        return not ended or len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
     except OSError:
         return False
 
