@@ -8,7 +8,6 @@ shared memory and sends the request's number; the worker writes its answer and s
 from __future__ import annotations
 
 import argparse
-import ctypes
 import mmap
 import os
 import signal
@@ -29,7 +28,6 @@ from .served import DeviceModel, load_model
 from .wire import Frame, Status, align, frame_bytes, read_frame, write_frame
 
 ID_BYTES = 8
-PR_SET_PDEATHSIG = 1
 
 
 class Memory:
@@ -129,7 +127,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the worker; returns its exit status."""
     options = _parse(arguments)
     warnings.showwarning = _log_warning
-    _end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then ends its workers
     memory = Memory(options.memory)
     with socket.socket(fileno=options.socket) as channel:
         try:
@@ -174,12 +172,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--instance", default="", help="name of the model instance, as embedding_0_1")
     parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="setting of the device")
     return parser.parse_args(arguments)
-
-
-def _end_with_parent() -> None:
-    """Die with the server even when it is killed; leave Ctrl-C to the server, which then ends its workers."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

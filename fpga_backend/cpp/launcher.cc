@@ -1,9 +1,11 @@
 #include "launcher.h"
 
 #include <fcntl.h>
-#include <spawn.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <utility>
@@ -17,59 +19,70 @@ namespace {
 // Above every number dup2 writes to below, so that neither duplicate can overwrite the other's source.
 constexpr int kAboveChildDescriptors = 16;
 
-class FileActions {
- public:
-  FileActions() { posix_spawn_file_actions_init(&actions_); }
-  ~FileActions() { posix_spawn_file_actions_destroy(&actions_); }
-  FileActions(const FileActions&) = delete;
-  FileActions& operator=(const FileActions&) = delete;
-  posix_spawn_file_actions_t* get() { return &actions_; }
-
- private:
-  posix_spawn_file_actions_t actions_ = {};
+struct Child {
+  char* const* arguments;
+  int memory;
+  int socket;
+  pid_t parent;
 };
 
-class Attributes {
+// Turns the child of a vfork into the worker; returns the error that prevents it. The child shares the parent's memory:
+// system calls only.
+int Become(const Child& child) {
+  // From the first moment on: a worker that is stopped while it starts must not outlive a server that is killed.
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return errno;
+  if (getppid() != child.parent) return ESRCH;  // the server ended before the line above
+  // The server's blocked and ignored signals are no business of the worker's.
+  struct sigaction standard = {};
+  standard.sa_handler = SIG_DFL;
+  for (int signal = 1; signal < NSIG; ++signal) sigaction(signal, &standard, nullptr);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (dup2(child.memory, kChildMemory) < 0 || dup2(child.socket, kChildSocket) < 0) return errno;
+  // The server's listening sockets are inheritable: a worker holding them would keep its ports busy.
+  if (close_range(kChildSocket + 1, ~0U, 0) != 0) return errno;
+  execvp(child.arguments[0], child.arguments);
+  return errno;
+}
+
+// Blocks every signal of this thread as long as it lives, so that none of the server's handlers runs in the child.
+class SignalsBlocked {
  public:
-  Attributes() {
-    posix_spawnattr_init(&attributes_);
-    sigset_t none;
+  SignalsBlocked() {
     sigset_t all;
-    sigemptyset(&none);
     sigfillset(&all);
-    // The server's blocked and ignored signals are no business of the worker's.
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setsigdefault(&attributes_, &all);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
   }
-  ~Attributes() { posix_spawnattr_destroy(&attributes_); }
-  Attributes(const Attributes&) = delete;
-  Attributes& operator=(const Attributes&) = delete;
-  posix_spawnattr_t* get() { return &attributes_; }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
 
  private:
-  posix_spawnattr_t attributes_ = {};
+  sigset_t before_ = {};
 };
 
 pid_t Spawn(LaunchSpec& spec) {
   const UniqueFd memory(fcntl(spec.memory, F_DUPFD_CLOEXEC, kAboveChildDescriptors));
   const UniqueFd socket(fcntl(spec.socket, F_DUPFD_CLOEXEC, kAboveChildDescriptors));
-  FileActions actions;
-  posix_spawn_file_actions_adddup2(actions.get(), memory.get(), kChildMemory);
-  posix_spawn_file_actions_adddup2(actions.get(), socket.get(), kChildSocket);
-  // The server's listening sockets are inheritable: a worker holding them would keep its ports busy.
-  posix_spawn_file_actions_addclosefrom_np(actions.get(), kChildSocket + 1);
   std::vector<char*> arguments;
   arguments.reserve(spec.arguments.size() + 1);
   for (std::string& argument : spec.arguments) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
-  Attributes attributes;
-  pid_t child = -1;
-  const int error = posix_spawnp(&child, arguments.front(), actions.get(), attributes.get(), arguments.data(), environ);
+  const Child child = {arguments.data(), memory.get(), socket.get(), getpid()};
+  volatile int error = 0;  // written by the child, in this memory
+  const SignalsBlocked blocked;
+  const pid_t process = vfork();
+  if (process == 0) {
+    error = Become(child);
+    _exit(127);
+  }
+  if (process < 0) error = errno;
   if (error != 0) {
+    if (process > 0) waitpid(process, nullptr, 0);
     throw Failure(kUnavailable, "cannot start worker " + spec.arguments.front() + ": " + std::strerror(error));
   }
-  return child;
+  return process;
 }
 
 }  // namespace

@@ -66,6 +66,32 @@ def test_workers_die_with_a_killed_server_even_while_hanging(one_model: Path, tm
     assert eventually(lambda: not alive(child))
 
 
+def test_a_worker_stopped_at_its_first_step_dies_with_a_killed_server(one_model: Path, tmp_path: Path) -> None:
+    slow, python = tmp_path / "stop at start", tmp_path / "python"
+    python.write_text(f'#!/bin/sh\n[ -e "{slow}" ] && kill -STOP $$\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    config = one_model / "embedding" / "config.pbtxt"
+    config.write_text(config.read_text().replace(sys.executable, str(python)))
+    server = _server(one_model, tmp_path)
+    server.start()
+    (first,) = workers(server.pid)["embedding"]
+    slow.touch()
+    os.kill(first, signal.SIGKILL)
+    client = TritonClient(server.url, timeout=1)
+    with pytest.raises(ServiceError):
+        client.infer("embedding", {"features": np.ones((3, 6), np.float32)})  # starts the next worker
+    client.close()
+    (second,) = workers(server.pid)["embedding"]
+    assert eventually(lambda: _state(second) == "T")
+    os.kill(server.pid, signal.SIGKILL)
+    server.stop()
+    assert eventually(lambda: not alive(second))
+
+
+def _state(process: int) -> str:
+    return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
 def test_a_configuration_without_tensors_is_completed(one_model: Path, tmp_path: Path) -> None:
     (one_model / "embedding" / "config.pbtxt").write_text(MINIMAL.format(python=sys.executable))
     with _server(one_model, tmp_path) as server:
