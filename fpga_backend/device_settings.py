@@ -95,6 +95,10 @@ class DeviceSettings(StrictModel):
                 remedy=f"leave it out, or use {', '.join(sorted(used))}",
             )
 
+    def answering(self, device: str) -> str:
+        """The device whose answers the clients get: behind `shadow`, the one it checks."""
+        return self.answers if device == "shadow" else device
+
 
 def limit_memory(settings: DeviceSettings) -> None:
     """Limit the address space of this process, for the worker to call once its model is loaded.

@@ -177,7 +177,8 @@ def _parts(chain_directory: Path, detector: str | None, options: ModelOptions) -
     parameters = options.parameters()
     graphs = load_graphs(chain_directory)
     check_interfaces(graphs, load_config(chain_directory))
-    signatures = {name: network_signature(graphs[name], device=options.device) for name in NETWORKS}
+    answering = DeviceSettings.parse(options.settings).answering(options.device)
+    signatures = {name: network_signature(graphs[name], device=answering) for name in NETWORKS}
     signatures[TRACKING] = tracking_signature()
     prefix = f"{detector}_" if detector else ""
     return {

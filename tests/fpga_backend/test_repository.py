@@ -59,9 +59,22 @@ def test_the_repository_holds_all_the_workers_need(
     assert Signature.load(moved / "tracking" / "1") == tracking_signature()
 
 
-def test_static_sizes_are_the_limits_of_the_c_simulation(chain_directory: Path, tmp_path: Path) -> None:
-    repository = write_repository(tmp_path / "models", chain_directory, device="csim")
-    assert Signature.load(repository / "interaction_network" / "1").limits == {"N": 64, "E": 128}
+@pytest.mark.parametrize(
+    ("device", "settings", "static"),
+    [
+        ("csim", (), True),
+        ("xrt", ("xclbin=a.xclbin",), True),
+        ("shadow", ("answers=xrt", "xclbin=a.xclbin"), True),
+        ("shadow", (), False),
+    ],
+)
+def test_static_sizes_are_the_limits_of_firmware(
+    chain_directory: Path, tmp_path: Path, device: str, settings: tuple[str, ...], static: bool
+) -> None:
+    options = ModelOptions(device=device, settings=settings)
+    repository = write_repository(tmp_path / "models", chain_directory, options=options)
+    limits = Signature.load(repository / "interaction_network" / "1").limits
+    assert (limits == {"N": 64, "E": 128}) == static
 
 
 def test_nothing_is_left_when_it_fails(chain_directory: Path, tmp_path: Path) -> None:
