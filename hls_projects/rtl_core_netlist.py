@@ -6,6 +6,7 @@ of clocks: `rtl_core_schedule` puts the registers in, `rtl_core_verilog` writes 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -58,7 +59,25 @@ class Clip(NamedTuple):
     high: int
 
 
-Operation = InputBits | Constant | Sum | Round | Clip
+Track = tuple[Term, ...]  # terms whose bits do not overlap, lowest first
+
+
+class Count(NamedTuple):
+    """`base` plus one bit of the count of ones in each column of `tracks` and `constant`, worth `2**row` there.
+
+    Each term stands for unsigned bits: the sign bit of a signed wire is inverted, and all bits of a negated one. With
+    rows 0, 1 and 2 one after another, up to five tracks and a constant are added to the base in three additions, each
+    of which needs one 6-input LUT a bit: five inputs for the bit of the count, one for the base.
+    """
+
+    base: Track
+    tracks: tuple[Track, ...]
+    constant: int
+    row: int
+    rows: int
+
+
+Operation = InputBits | Constant | Sum | Count | Round | Clip
 Form = dict[int, int]  # factor of each wire that is no sum; CONSTANT's entry is the constant
 CONSTANT = -1
 
@@ -135,19 +154,33 @@ class Netlist:
             low = high
         return self._sum(operation, shift=low.shift, negative=low.negative)
 
-    def total(self, terms: list[Term]) -> Term:
-        """Sum of terms by a balanced tree that pairs neighbouring powers of two."""
-        left = sorted(terms, key=lambda term: (self.depth(term), term.shift, term.wire))
-        while len(left) > 1:
-            depth = self.depth(left[1])  # one that is ready alone waits for the next
-            ready = [term for term in left if self.depth(term) <= depth]
-            waiting = left[len(ready) :]
-            if len(ready) % 2:
-                waiting.append(ready.pop())
-            ready.sort(key=lambda term: term.shift)
-            sums = [self.add(ready[i], ready[i + 1]) for i in range(0, len(ready), 2)]
-            left = sorted(sums + waiting, key=lambda term: (self.depth(term), term.shift, term.wire))
-        return left[0] if left else self.constant(0)
+    def form(self, terms: Sequence[Term]) -> Form:
+        """Factors of the wires that are no sums in a sum of terms."""
+        form: Form = {}
+        for term in terms:
+            factor = (-1 if term.negative else 1) << term.shift
+            for source, own in self._form(term.wire).items():
+                form[source] = form.get(source, 0) + factor * own
+        return form
+
+    def form_range(self, form: Form) -> tuple[int, int]:
+        """Smallest and largest value of a sum of factors times wires."""
+        low = high = form.get(CONSTANT, 0)
+        for source, factor in form.items():
+            if source != CONSTANT:
+                ends = factor * self.wires[source].low, factor * self.wires[source].high
+                low, high = low + min(ends), high + max(ends)
+        return low, high
+
+    def count(self, operation: Count, *, low: int, high: int, form: Form | None = None) -> Term:
+        """A step of an addition by counting, whose result modulo its width is known to be within `[low, high]`."""
+        terms = [*operation.base, *(term for track in operation.tracks for term in track)]
+        depth = 1 + max((self.depth(term) for term in terms), default=0)
+        known = len(self.wires)
+        index = self._wire(operation, low, high, depth)
+        if form is not None and index == known and low != high:
+            self._forms[index] = form
+        return Term(index)
 
     def positive(self, term: Term) -> Term:
         """The same value as a term that is not negated."""
@@ -189,16 +222,10 @@ class Netlist:
         known = self._known.get(operation)
         if known is not None:
             return Term(known, shift, negative)
-        signs = (-1 if operation.reverse else 1, -1 if operation.subtract != operation.reverse else 1)
-        form: Form = {}
-        for wire, factor in ((operation.low, signs[0]), (operation.high, signs[1] << operation.shift)):
-            for source, own in self._form(wire).items():
-                form[source] = form.get(source, 0) + factor * own
-        low = high = form.get(CONSTANT, 0)
-        for source, factor in form.items():
-            if source != CONSTANT:
-                ends = factor * self.wires[source].low, factor * self.wires[source].high
-                low, high = low + min(ends), high + max(ends)
+        low_term = Term(operation.low, negative=operation.reverse)
+        high_term = Term(operation.high, operation.shift, negative=operation.subtract != operation.reverse)
+        form = self.form([low_term, high_term])
+        low, high = self.form_range(form)
         depth = 1 + max(self.wires[operation.low].depth, self.wires[operation.high].depth)
         index = self._wire(operation, low, high, depth)
         if low != high:

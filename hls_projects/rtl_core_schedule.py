@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .rtl_core_netlist import Clip, Constant, InputBits, Netlist, Round, Sum, Term, Wire
+from .rtl_core_counting import first_column
+from .rtl_core_netlist import Clip, Constant, Count, InputBits, Netlist, Round, Sum, Term, Wire
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +64,16 @@ def operands(wire: Wire) -> tuple[int, ...]:
     operation = wire.operation
     if isinstance(operation, Sum):
         return operation.low, operation.high
+    if isinstance(operation, Count):
+        return tuple(term.wire for term in terms_of(operation))
     if isinstance(operation, Round | Clip):
         return (operation.wire,)
     return ()
+
+
+def terms_of(operation: Count) -> list[Term]:
+    """Terms that a step of an addition by counting reads."""
+    return [*operation.base, *(term for track in operation.tracks for term in track)]
 
 
 def is_wiring(wire: Wire, wires: Sequence[Wire]) -> bool:
@@ -78,6 +86,8 @@ def is_wiring(wire: Wire, wires: Sequence[Wire]) -> bool:
     if isinstance(operation, Sum):
         low = wires[operation.low]
         return not operation.subtract and low.low >= 0 and low.width <= operation.shift
+    if isinstance(operation, Count):
+        return first_column(wires, operation, wire.width) == wire.width
     return False
 
 
@@ -94,6 +104,10 @@ def _needed_widths(netlist: Netlist, outputs: Sequence[Term]) -> list[int]:
         if isinstance(operation, Sum):
             for source, bits in ((operation.low, width), (operation.high, width - operation.shift)):
                 needed[source] = max(needed[source], min(bits, wires[source].width))
+        elif isinstance(operation, Count):
+            for term in terms_of(operation):
+                bits = min(width - term.shift, wires[term.wire].width)
+                needed[term.wire] = max(needed[term.wire], bits)
         elif isinstance(operation, Round | Clip):
             needed[operation.wire] = wires[operation.wire].width
     return needed
@@ -105,5 +119,8 @@ def _stages(netlist: Netlist, widths: Sequence[int], levels: int) -> list[int]:
         if not widths[index]:
             continue
         start = max((ready[source] for source in operands(wire)), default=0)
+        operation = wire.operation
+        if isinstance(operation, Count) and operation.row == 0 and start % levels + operation.rows > levels:
+            start = -(-start // levels) * levels  # its rows share their inputs, which registers between would double
         ready[index] = start + (not is_wiring(wire, netlist.wires))
     return [max(0, level - 1) // levels for level in ready]

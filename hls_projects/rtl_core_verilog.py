@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from .rtl_core_netlist import Clip, Constant, InputBits, Netlist, Operation, Round, Sum, Term
+from .rtl_core_counting import first_column
+from .rtl_core_netlist import Clip, Constant, Count, InputBits, Netlist, Operation, Round, Sum, Term, Track
 from .rtl_core_schedule import Schedule
 
 HEADER = """\
@@ -67,6 +68,8 @@ class _Writer:
         operation = self._wires[index].operation
         if isinstance(operation, Clip):
             text = self._clip(index, operation, width)
+        elif isinstance(operation, Count):
+            text = self._count(index, operation, width)
         else:
             text = f"    wire [{width - 1}:0] v{index} = {self._value(operation, width, made)};\n"
         names = [self._name(index, stage) for stage in range(made, last + 1)]
@@ -134,6 +137,43 @@ class _Writer:
         one = f"{half} & ({odd}{rest})"
         return f"{kept} + {{{width - 1}'b0, {one}}}" if width > 1 else f"{kept} + ({one})"
 
+    def _count(self, index: int, count: Count, width: int) -> str:
+        """Adds one bit of the count of each column; the bits below the first such column pass."""
+        stage, start = self._plan.stages[index], first_column(self._wires, count, width)
+        base = self._track(count.base, width, stage)
+        if start == width:
+            return f"    wire [{width - 1}:0] v{index} = {base};\n"
+        columns = width - count.row
+        names, text = [], f"    wire [{width - 1}:0] v{index}_b = {base};\n"
+        for place, track in enumerate(count.tracks):
+            names.append(f"v{index}_t{place}")
+            text += f"    wire [{columns - 1}:0] {names[-1]} = {self._track(track, columns, stage)};\n"
+        if count.constant:
+            names.append(_literal(count.constant, columns))
+        steps, ones = _count_bit(f"v{index}", names, count.row, columns)
+        text += f"{steps}    wire [{columns - 1}:0] v{index}_n = {ones};\n"
+        total = f"v{index}_b[{width - 1}:{start}] + v{index}_n[{columns - 1}:{start - count.row}]"
+        total = f"{{{total}, v{index}_b[{start - 1}:0]}}" if start else total
+        return f"{text}    wire [{width - 1}:0] v{index} = {total};\n"
+
+    def _track(self, track: Track, width: int, stage: int) -> str:
+        """Terms beside each other as unsigned bits."""
+        parts, place = [], 0
+        for term in track:
+            wire = self._wires[term.wire]
+            bits = min(wire.width, width - term.shift)
+            if bits <= 0:
+                break
+            ones = (1 << wire.width) - 1
+            mask = (1 << (wire.width - 1) if wire.low < 0 else 0) ^ (ones if term.negative else 0)
+            parts += [f"{term.shift - place}'b0"] if term.shift > place else []
+            text = self._slice(term.wire, 0, bits, stage=stage)
+            mask &= (1 << bits) - 1
+            parts.append(f"{text} ^ {_literal(mask, bits)}" if mask else text)
+            place = term.shift + bits
+        parts += [f"{width - place}'b0"] if width > place else []
+        return f"{{{', '.join(reversed(parts))}}}"
+
     def _clip(self, index: int, clip: Clip, width: int) -> str:
         """Two selectors: what is above the range, then what is below it."""
         stage, source = self._plan.stages[index], self._wires[clip.wire]
@@ -146,6 +186,31 @@ class _Writer:
             text = f"{_below(f'v{index}_x', clip.low, full)} ? {_literal(clip.low, width)} : {text}"
         declared = f"    wire [{full - 1}:0] v{index}_x = {self.extended(shifted, full, stage=stage)};\n"
         return f"{declared}    wire [{width - 1}:0] v{index} = {text};\n"
+
+
+def _count_bit(prefix: str, names: Sequence[str], bit: int, width: int) -> tuple[str, str]:
+    """Definitions, and the expression, of a bit of the number of ones among up to seven vectors, column by column."""
+    if bit == 0:
+        return "", " ^ ".join(names)
+    text, ones, carries = "", names[0], []
+    for place in range(1, len(names), 2):
+        pair = names[place : place + 2]
+        carry, sum_ = f"{prefix}_c{place}", f"{prefix}_s{place}"
+        text += f"    wire [{width - 1}:0] {carry} = {_majority([ones, *pair])};\n"
+        text += f"    wire [{width - 1}:0] {sum_} = {' ^ '.join([ones, *pair])};\n"
+        ones = sum_
+        carries.append(carry)
+    if bit == 1:
+        return text, " ^ ".join(carries)
+    return text, _majority(carries)
+
+
+def _majority(names: Sequence[str]) -> str:
+    """Carry of two or three bits."""
+    if len(names) == 2:
+        return f"{names[0]} & {names[1]}"
+    a, b, c = names
+    return f"({a} & {b}) | ({a} & {c}) | ({b} & {c})"
 
 
 def _above(name: str, limit: int, width: int, *, signed: bool) -> str:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ..core import GraphError, atomic_file
 from ..quantization import Add, Concat, Dense, Node, Requantize, TypedGraph
+from .rtl_core_counting import total
 from .rtl_core_netlist import Netlist, Term
 from .rtl_core_schedule import schedule
 from .rtl_core_sums import scaled, shift_add_sums
@@ -132,7 +133,7 @@ def _dense(netlist: Netlist, node: Dense, sources: list[Term], shift: int) -> li
         if node.bias is not None and node.bias_format is not None and node.bias[row]:
             value = int(node.bias[row]) << (node.tensor.format.fraction - node.bias_format.fraction)
             terms.append(netlist.constant(value))
-    return [netlist.total(terms) for terms in sums]
+    return [total(netlist, terms) for terms in sums]
 
 
 def _requantize(netlist: Netlist, node: Requantize, term: Term, shift: int) -> Term:
