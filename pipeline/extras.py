@@ -9,6 +9,7 @@ from ..core import ToolError
 EXTRAS = {
     "train": ("torch", "brevitas"),
     "build": ("hls4ml",),
+    "rtl": ("da4ml",),
     "serve": ("tritonclient",),
     "simulate": ("chromo", "acts"),
     "tensorboard": ("tensorboardX",),
