@@ -8,9 +8,21 @@ from typing import Literal
 
 from ..core import ToolError
 
-Kind = Literal["counted", "estimated", "synthesised (HLS estimate)", "simulated (C/RTL cosimulation)", "implemented"]
+Kind = Literal[
+    "counted",
+    "estimated",
+    "simulated",
+    "synthesised (Yosys)",
+    "placed (ECP5)",
+    "synthesised (HLS estimate)",
+    "simulated (C/RTL cosimulation)",
+    "implemented",
+]
 COUNTED: Kind = "counted"
 ESTIMATED: Kind = "estimated"
+SIMULATED_RTL: Kind = "simulated"
+SYNTHESISED_YOSYS: Kind = "synthesised (Yosys)"
+PLACED_ECP5: Kind = "placed (ECP5)"
 SYNTHESISED: Kind = "synthesised (HLS estimate)"
 SIMULATED: Kind = "simulated (C/RTL cosimulation)"
 IMPLEMENTED: Kind = "implemented"

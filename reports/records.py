@@ -17,6 +17,9 @@ Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 FigureKind = Literal[
     "counted",
     "estimated",
+    "simulated",
+    "synthesised (Yosys)",
+    "placed (ECP5)",
     "synthesised (HLS estimate)",
     "simulated (C/RTL cosimulation)",
     "implemented",
