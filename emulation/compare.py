@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..core import GraphError
 from ..quantization import Requantize, TypedGraph
-from .executor import Arrays
+from .executor import Arrays, shown_nodes
 
 Integers = NDArray[np.int64]
 
@@ -116,7 +116,7 @@ class Ladder:
     """Result of a comparison.
 
     Attributes:
-        rungs: One per executor and visible node, in the order of computation.
+        rungs: One per executor and node that it shows, in the order of computation.
 
     """
 
@@ -143,7 +143,7 @@ class Ladder:
 
 
 def compare_executors(reference: Comparable, others: Sequence[Comparable], batches: Iterable[Arrays]) -> Ladder:
-    """Run the same vectors through every executor and compare every visible node.
+    """Run the same vectors through every executor and compare every node that it shows.
 
     Args:
         reference: What the others have to equal; the golden executor as a rule.
@@ -169,13 +169,13 @@ Rungs = dict[tuple[str, str], Rung]
 
 
 def new_rungs(graph: TypedGraph, executors: Iterable[str], *, network: str) -> Rungs:
-    """Empty rungs of a network, one per executor and visible node."""
+    """Empty rungs of a network, one per executor and node that it shows."""
     return {
         (executor, node.name): Rung(
             network=network, node=node.name, executor=executor, low=node.tensor.low, high=node.tensor.high
         )
         for executor in executors
-        for node in graph.visible
+        for node in shown_nodes(graph, executor)
     }
 
 
@@ -195,14 +195,14 @@ def compare_values(
         graph: The network.
         executor: Whose values `found` are.
         expected: Integers of the reference by visible node.
-        found: Integers of the executor by visible node.
+        found: Integers of the executor by node that it shows.
         batch: Number of the batch.
 
     Raises:
         GraphError: A shape differs.
 
     """
-    for node in graph.visible:
+    for node in shown_nodes(graph, executor):
         rungs[executor, node.name].add(
             expected[node.name], found[node.name], batch=batch, saturates=isinstance(node, Requantize)
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..core import ConfigError
 from ..core.errors import HitfabricWarning, MissingToolError
-from ..quantization import TypedGraph
+from ..quantization import Node, TypedGraph
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -20,7 +20,7 @@ class Executor(Protocol):
     """Computes a typed graph.
 
     Attributes:
-        name: golden, native, numpy or csim; what computes, which need not be the name it was asked for by.
+        name: golden, native, numpy, csim or rtl; what computes, which need not be the name it was asked for by.
         graph: The graph computed.
         maxima_limited: Whether graphs beyond `graph.maxima` are refused, as in hardware of static size.
 
@@ -39,7 +39,9 @@ class Executor(Protocol):
         ...
 
 
-EXECUTORS = ("golden", "native", "numpy", "csim")
+EXECUTORS = ("golden", "native", "numpy", "csim", "rtl")
+OUTPUTS_ONLY = frozenset({"rtl"})
+"""Executors that show the outputs alone: what is inside stays inside."""
 
 NATIVE_OVER_NUMPY = 10
 """Rough factor in speed, for the warning; docs/performance.md has the measurements."""
@@ -49,7 +51,7 @@ def make_executor(name: str, graph: TypedGraph, **options: Any) -> Executor:  # 
     """Build an executor by name.
 
     Args:
-        name: One of golden, native, numpy, csim. Where native finds no compiler, numpy takes its place and a
+        name: One of golden, native, numpy, csim, rtl. Where native finds no compiler, numpy takes its place and a
             `HitfabricWarning` says so.
         graph: The network.
         **options: Options of that executor's constructor.
@@ -59,7 +61,7 @@ def make_executor(name: str, graph: TypedGraph, **options: Any) -> Executor:  # 
 
     Raises:
         ConfigError: Unknown name.
-        ToolError: Its compiler failed, or that of the C simulation is missing.
+        ToolError: Its compiler failed, or that of a simulation is missing.
 
     """
     match name:
@@ -77,6 +79,10 @@ def make_executor(name: str, graph: TypedGraph, **options: Any) -> Executor:  # 
             from .csim import CSimExecutor
 
             return CSimExecutor(graph, **options)
+        case "rtl":
+            from .rtl import RtlExecutor
+
+            return RtlExecutor(graph, **options)
     raise ConfigError(f"unknown executor {name!r}", remedy=f"use one of {', '.join(EXECUTORS)}")
 
 
@@ -102,17 +108,23 @@ def to_values(graph: TypedGraph, integers: Mapping[str, NDArray[np.int64]]) -> d
     return {node.name: node.tensor.format.to_float(integers[node.name]).astype(np.float32) for node in graph.outputs}
 
 
-def wanted_nodes(graph: TypedGraph, nodes: Sequence[str] | None) -> tuple[str, ...]:
-    """Names of the visible nodes asked for.
+def shown_nodes(graph: TypedGraph, executor: str) -> tuple[Node, ...]:
+    """Nodes whose integers an executor gives: all visible ones, or the outputs alone."""
+    return graph.outputs if executor in OUTPUTS_ONLY else graph.visible
+
+
+def wanted_nodes(graph: TypedGraph, nodes: Sequence[str] | None, *, executor: str = "") -> tuple[str, ...]:
+    """Names of the nodes asked for; all that the executor shows by default.
 
     Raises:
-        ConfigError: A name is not a visible node.
+        ConfigError: A name is not a node that it shows.
 
     """
-    visible = tuple(node.name for node in graph.visible)
+    shown = tuple(node.name for node in shown_nodes(graph, executor))
     if nodes is None:
-        return visible
-    unknown = sorted(set(nodes) - set(visible))
+        return shown
+    unknown = sorted(set(nodes) - set(shown))
     if unknown:
-        raise ConfigError(f"nodes {unknown} of {graph.name} are not visible", remedy=f"use some of {list(visible)}")
+        seen = f"seen from outside by the executor {executor}" if executor in OUTPUTS_ONLY else "visible"
+        raise ConfigError(f"nodes {unknown} of {graph.name} are not {seen}", remedy=f"use some of {list(shown)}")
     return tuple(nodes)
