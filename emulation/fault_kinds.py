@@ -22,7 +22,7 @@ from ..quantization import (
     rebuild,
 )
 from .executor import Arrays
-from .faults import Change, Fault, InputFault, Vectors
+from .faults import ALL_EXECUTORS, Change, Fault, InputFault, Vectors
 from .golden import compute_node, wrap
 from .inputs import Sizes
 
@@ -144,7 +144,7 @@ def _accumulator(graph: TypedGraph, node: Node, vectors: Vectors) -> list[Fault]
             what=f"accumulator of {node.name} has {width} bits",
             changed=lambda values, _, __, width=width: wrap(node, values[node.name], width=width),
             accumulator_widths={node.name: width},
-            executors=("golden", "csim"),
+            executors=("golden", "csim", "rtl"),
         )
         for width in range(used - 1, max(1, used - 6), -1)
     ]
@@ -224,6 +224,7 @@ def _gather_ends(graph: TypedGraph, node: EdgeGather) -> Fault:
         changed=lambda values, _, sizes: compute_node(graph, node, [values[source], values[index][:, ::-1]], sizes),
         graph=None if sole else faulty,
         inputs=InputFault(index=index, target=other),
+        executors=ALL_EXECUTORS if sole else tuple(name for name in ALL_EXECUTORS if name != "rtl"),  # it has one index
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import GraphError
-from ..quantization import Output, Requantize, TypedGraph
+from ..quantization import Node, Output, Requantize, TypedGraph
 from .executor import Arrays
 from .golden import GoldenExecutor, compute_node
 from .inputs import Sizes, check_inputs
@@ -33,7 +33,7 @@ KINDS = (
     "concat order",
     "add sign",
 )
-ALL_EXECUTORS = ("golden", "native", "numpy", "csim")
+ALL_EXECUTORS = ("golden", "native", "numpy", "csim", "rtl")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,15 +109,20 @@ class Vectors:
         self.values = [golden.run_all(inputs) for inputs in batches]
         self.sizes = [check_inputs(graph, inputs) for inputs in batches]
 
-    def shows(self, fault: Fault) -> int | None:
+    def shows(self, fault: Fault, *, outputs_only: bool = False) -> int | None:
         """Number of the first batch on which the fault changes a visible node, by the arithmetic of the golden model.
 
         Only the nodes between the fault and the next visible ones are computed anew.
+
+        Args:
+            fault: The fault.
+            outputs_only: Whether an output has to change, for an executor that shows nothing else.
         """
+        visible = (Output,) if outputs_only else (Requantize, Output)
         for number, (inputs, values, sizes) in enumerate(zip(self.batches, self.values, self.sizes, strict=True)):
             if fault.inputs is not None and fault.inputs.edge is not None and sizes.edges <= fault.inputs.edge:
                 continue
-            if self._reaches(fault.node, fault.changed(values, inputs, sizes), values, sizes):
+            if self._reaches(fault.node, fault.changed(values, inputs, sizes), values, sizes, visible):
                 return number
         return None
 
@@ -126,11 +131,18 @@ class Vectors:
         arrays = [values[name] for values in self.values if values[name].size]
         return (min(int(a.min()) for a in arrays), max(int(a.max()) for a in arrays)) if arrays else (0, 0)
 
-    def _reaches(self, name: str, changed: Integers, values: Mapping[str, Integers], sizes: Sizes) -> bool:
+    def _reaches(
+        self,
+        name: str,
+        changed: Integers,
+        values: Mapping[str, Integers],
+        sizes: Sizes,
+        visible: tuple[type[Node], ...],
+    ) -> bool:
         if changed.shape == values[name].shape and np.array_equal(changed, values[name]):
             return False
         current = {name: changed}
-        if isinstance(self.graph[name], Requantize | Output):
+        if isinstance(self.graph[name], visible):
             return True
         for node in self.graph.nodes:
             if not any(source in current for source in node.inputs):
@@ -139,7 +151,7 @@ class Vectors:
             result = compute_node(self.graph, node, sources, sizes)
             if np.array_equal(result, values[node.name]):
                 continue
-            if isinstance(node, Requantize | Output):
+            if isinstance(node, visible):
                 return True
             current[node.name] = result
         return False

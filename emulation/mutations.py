@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..quantization import TypedGraph
 from .compare import Comparable, compare_executors
-from .executor import Arrays
+from .executor import OUTPUTS_ONLY, Arrays
 from .fault_kinds import possible_faults
 from .faults import KINDS, Fault, InputFault, Vectors, built
 from .golden import GoldenExecutor
@@ -41,7 +41,8 @@ class Mutation:
         accumulator_widths: Accumulators that wrap, by node.
         inputs: Change of the edge index on input, or None.
         batch: Number of the batch that shows the fault.
-        executors: Executors that can have it.
+        executors: Executors that can have it, and show it on some batch.
+        output_batch: Number of the batch on which it reaches an output, for executors that show outputs alone.
 
     """
 
@@ -53,6 +54,14 @@ class Mutation:
     inputs: InputFault | None = None
     batch: int = 0
     executors: tuple[str, ...] = ()
+    output_batch: int | None = None
+
+    def batch_for(self, executor: str) -> int:
+        """Number of the batch on which an executor shows it."""
+        if executor in OUTPUTS_ONLY:
+            assert self.output_batch is not None  # otherwise it is not among its executors
+            return self.output_batch
+        return self.batch
 
     def is_built(self, original: TypedGraph) -> bool:
         """Whether it needs an executor of its own, rather than the sound one with other inputs."""
@@ -116,7 +125,9 @@ class MutatedExecutor:
         return self._inner.run_integers(self._inputs.apply(inputs) if self._inputs else inputs, nodes)
 
 
-def plan_mutations(graph: TypedGraph, batches: Sequence[Arrays], *, seed: int = 0) -> MutationPlan:
+def plan_mutations(
+    graph: TypedGraph, batches: Sequence[Arrays], *, seed: int = 0, outputs: bool = False
+) -> MutationPlan:
     """Choose a place for each kind of fault at every node that can have it.
 
     A place is good if one of the batches shows it: the arithmetic of the golden model, applied to the nodes between
@@ -128,6 +139,8 @@ def plan_mutations(graph: TypedGraph, batches: Sequence[Arrays], *, seed: int = 
         graph: The network.
         batches: Inputs that the comparison will use.
         seed: Seed of the choice of places.
+        outputs: Whether to find out too which faults reach an output, for executors that show nothing else; without
+            it these get no faults.
 
     Returns:
         The plan.
@@ -137,7 +150,9 @@ def plan_mutations(graph: TypedGraph, batches: Sequence[Arrays], *, seed: int = 
     found: list[Mutation] = []
     unexercised: list[tuple[str, str]] = []
     for alternatives in possible_faults(graph, vectors, generator):
-        mutation = next((made for fault in alternatives if (made := _placed(fault, vectors)) is not None), None)
+        mutation = next(
+            (made for fault in alternatives if (made := _placed(fault, vectors, outputs=outputs)) is not None), None
+        )
         if mutation is not None:
             found.append(mutation)
         elif alternatives:
@@ -145,10 +160,12 @@ def plan_mutations(graph: TypedGraph, batches: Sequence[Arrays], *, seed: int = 
     return MutationPlan(mutations=tuple(found), unexercised=tuple(dict.fromkeys(unexercised)))
 
 
-def _placed(fault: Fault, vectors: Vectors) -> Mutation | None:
+def _placed(fault: Fault, vectors: Vectors, *, outputs: bool) -> Mutation | None:
     batch = vectors.shows(fault)
     if batch is None or (graph := built(fault, vectors.graph)) is None:
         return None
+    output_batch = vectors.shows(fault, outputs_only=True) if outputs else None
+    blind = OUTPUTS_ONLY if output_batch is None else frozenset()
     return Mutation(
         kind=fault.kind,
         place=fault.node,
@@ -157,7 +174,8 @@ def _placed(fault: Fault, vectors: Vectors) -> Mutation | None:
         accumulator_widths=fault.accumulator_widths,
         inputs=fault.inputs,
         batch=batch,
-        executors=fault.executors,
+        executors=tuple(name for name in fault.executors if name not in blind),
+        output_batch=output_batch,
     )
 
 
@@ -241,7 +259,7 @@ def try_mutations(
 
     """
     reference = GoldenExecutor(graph)
-    plan = plan_mutations(graph, [vectors], seed=seed)
+    plan = plan_mutations(graph, [vectors], seed=seed, outputs=executor in OUTPUTS_ONLY)
     return [
         try_mutation(mutation, reference=reference, mutant=(make or golden_mutant)(mutation), vectors=vectors)
         for mutation in choose_mutations(plan.mutations, executor, per_kind=per_kind, seed=seed)

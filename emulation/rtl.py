@@ -87,7 +87,9 @@ class RtlExecutor:
         self._runs = 0
         self._inputs = [stream for stream in self.project.streams if stream.direction == "in"]
         self._outputs = [stream for stream in self.project.streams if stream.direction == "out"]
-        self._index_bits = self.project.graph.maxima.nodes.bit_length()
+        self._index_bits = next(
+            (field.bits for stream in self._inputs for field in stream.fields if graph[field.tensor].tensor.is_index), 0
+        )
         self._simulation = StreamSimulation(
             self.project.sources,
             self.project.top,
