@@ -35,6 +35,8 @@ def print_ladder(result: ValidateResult) -> None:
     if result.mutations:
         print_table("planted faults: caught of tried", *_faults(result))
         typer.echo(f"planted faults caught: {result.caught} of {result.tried} ({_share(result)})")
+    if result.cycles:
+        print_table("clock cycles of the RTL, simulated", *_cycles(result))
     typer.echo(f"compared on {result.sample}")
     for line in warnings(result):
         typer.echo(f"warning: {line}")
@@ -123,3 +125,17 @@ def _faults(result: ValidateResult) -> tuple[list[str], list[list[str]]]:
         shown = ["-" if found is None else f"{sum(found)} of {len(found)}" for found in counts]
         rows.append([f"{network}: {kind}", *shown])
     return ["fault", *executors], rows
+
+
+def _cycles(result: ValidateResult) -> tuple[list[str], list[list[object]]]:
+    """Columns and rows: one row per network."""
+    columns = ["network", "workload", "graphs", "latency p50 / p95", "interval p50 / p95", "mismatches"]
+    rows: list[list[object]] = []
+    for network, count in result.cycles.items():
+        found = count.figures
+        latency, interval = (
+            f"{found.latency_p50} / {found.latency_p95}",
+            f"{found.interval_p50} / {found.interval_p95}",
+        )
+        rows.append([network, count.workload, found.graphs, latency, interval, count.mismatches])
+    return columns, rows

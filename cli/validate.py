@@ -39,8 +39,8 @@ def validate(
         typer.Option(
             "--executors",
             metavar="A,B,...",
-            help="brevitas, golden, native, numpy, csim: the first is the reference, the others are compared with it. "
-            "Default: golden and all but numpy that the networks allow.",
+            help="brevitas, golden, native, numpy, csim, rtl: the first is the reference, the others are compared with "
+            "it. Default: golden and all but numpy and rtl that the networks allow.",
             show_default=False,
         ),
     ] = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,10 @@ from ..emulation import (
 from ..emulation.compare import Comparable, compare_values
 from ..emulation.golden import GoldenExecutor
 from ..emulation.mutations import MutationPlan, golden_mutant
+from ..emulation.rtl import RtlExecutor
+from ..emulation.rtl_faults import narrow_accumulators
 from ..hls_projects import HlsProject, ProjectConfig
+from ..hls_projects.rtl_config import RtlConfig
 from ..quantization import TypedGraph
 from .networks import Network
 from .tally import Tally
@@ -42,6 +45,8 @@ class BenchConfig:
         threads: Threads of one executor.
         seed: Seed of vectors and of the places of faults.
         scratch: Folder for the projects of mutants.
+        rtl: How RTL projects are written.
+        stalls: Probability of a gap or of back-pressure in a cycle of an RTL simulation.
     """
 
     networks: dict[str, Network]
@@ -50,6 +55,8 @@ class BenchConfig:
     threads: int
     seed: int
     scratch: Path
+    rtl: RtlConfig = field(default_factory=RtlConfig)
+    stalls: float = 0.0
 
 
 class Bench:
@@ -84,6 +91,12 @@ class Bench:
         assert isinstance(executor, GoldenExecutor)
         return executor
 
+    def rtl(self, network: str) -> RtlExecutor:
+        """The RTL of a network, which also counts cycles."""
+        executor = self.executor(network, "rtl")
+        assert isinstance(executor, RtlExecutor)
+        return executor
+
     def _make(self, network: Network, kind: str) -> Comparable:
         graph = self.graph(network.name)
         if kind == "brevitas":
@@ -95,6 +108,8 @@ class Bench:
         options: dict[str, Any] = {}
         if kind in ("native", "numpy"):
             options["threads"] = self.config.threads
+        if kind == "rtl":
+            options |= self._rtl_options()
         if kind == "csim":
             if network.project is not None:
                 options["project"] = network.project
@@ -109,6 +124,9 @@ class Bench:
             return golden_mutant(mutation)
         if kind in ("native", "numpy"):
             return make_executor(kind, mutation.graph, threads=self.config.threads)
+        if kind == "rtl":
+            graph = narrow_accumulators(mutation.graph, mutation.accumulator_widths)
+            return make_executor(kind, graph, directory=directory, **self._rtl_options())
         project = self.config.networks[network].project
         bounded = self._bounded(self.config.networks[network], mutation.graph)
         return make_executor(
@@ -119,6 +137,9 @@ class Bench:
             accumulator_widths=mutation.accumulator_widths or None,
             bounded=bounded,
         )
+
+    def _rtl_options(self) -> dict[str, Any]:
+        return {"config": self.config.rtl, "stalls": self.config.stalls, "seed": self.config.seed}
 
     def _bounded(self, network: Network, graph: TypedGraph) -> bool:
         return self.config.bounded and design_of(network, graph) == "dataflow"
@@ -219,6 +240,7 @@ class PlanMutations:
 
     network: str
     batches: Sequence[Arrays]
+    outputs: bool = False
 
     @property
     def label(self) -> str:
@@ -227,7 +249,7 @@ class PlanMutations:
 
     def run(self, bench: Bench) -> MutationPlan:
         """The plan."""
-        return plan_mutations(bench.graph(self.network), self.batches, seed=bench.config.seed)
+        return plan_mutations(bench.graph(self.network), self.batches, seed=bench.config.seed, outputs=self.outputs)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -61,7 +61,7 @@ class Comparison:
         """Compile what has to be compiled, and find the vectors, in parallel over networks."""
         tasks: list[Prepare | FormatVectors] = [
             Prepare(network=name, executor=executor)
-            for executor in reversed(COMPILED)  # the slowest first
+            for executor in ("rtl", *reversed(COMPILED))  # the slowest first
             if executor in self.executors
             for name in self.graphs
         ]

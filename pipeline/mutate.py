@@ -8,14 +8,15 @@ from typing import Literal
 
 from ..core import progress
 from ..emulation import MutationResult
+from ..emulation.executor import OUTPUTS_ONLY
 from ..emulation.mutations import choose_mutations
 from .bench import Arrays, Bench, PlanMutations, TryMutation
 from .parts import Parts
 from .run_key import vectors_digest
 from .workers import Workers
 
-Mutant = Literal["golden", "native", "numpy", "csim"]
-SLOWEST_FIRST: tuple[str, ...] = ("csim", "native", "numpy", "golden")
+Mutant = Literal["golden", "native", "numpy", "csim", "rtl"]
+SLOWEST_FIRST: tuple[str, ...] = ("rtl", "csim", "native", "numpy", "golden")
 
 
 @dataclass(kw_only=True)
@@ -60,11 +61,17 @@ def mutate_networks(
     """
     faults = Faults()
     tasks: dict[str, list[TryMutation]] = {}
-    plans = [PlanMutations(network=name, batches=batches) for name, batches in vectors.items()]
+    outputs = bool(OUTPUTS_ONLY & set(executors))
+    plans = [PlanMutations(network=name, batches=batches, outputs=outputs) for name, batches in vectors.items()]
     for plan, found in workers.run(plans):
         faults.unexercised[plan.network] = found.unexercised
         tasks[plan.network] = [
-            TryMutation(network=plan.network, executor=executor, mutation=mutation, inputs=plan.batches[mutation.batch])
+            TryMutation(
+                network=plan.network,
+                executor=executor,
+                mutation=mutation,
+                inputs=plan.batches[mutation.batch_for(executor)],
+            )
             for executor in executors
             for mutation in choose_mutations(
                 found.mutations, executor, per_kind=None if executor == "golden" else per_kind, seed=seed

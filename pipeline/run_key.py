@@ -17,7 +17,7 @@ from ..quantization import TypedGraph
 
 SOURCE = Path(__file__).resolve().parents[1]
 ROOMS = ("quantization", "hls_projects", "emulation", "fpga_backend", "pipeline")
-SUFFIXES = {".py", ".h", ".in"}
+SUFFIXES = {".py", ".h", ".cpp", ".v", ".in"}
 # What changes how a result is found, not the result.
 INDIFFERENT = {"out", "jobs", "resume"}
 

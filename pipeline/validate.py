@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import Field, NonNegativeInt
 
-from ..core import ConfigError, DataError, StrictModel, find_tool
+from ..core import StrictModel
 from ..emulation import EXECUTORS, GraphCoverage, Ladder, MutationResult
 from ..hls_projects.project import MANIFEST
+from ..hls_projects.rtl_config import RtlConfig
 from ..quantization import TypedGraph
 from .bench import Bench, BenchConfig, design_of
-from .comparison import COMPILED, Comparison
-from .extras import require_extra
+from .chosen_executors import BREVITAS, RTL, choose_executors
+from .comparison import Comparison
+from .cycles import CycleCount, count_cycles
 from .idle_settings import check_needed, check_sources
 from .mutate import Faults, Mutant, mutate_networks
 from .networks import Network, select_networks
@@ -26,9 +28,7 @@ from .samples import check_readable
 from .verdict import write_results
 from .workers import Workers
 
-REFERENCE = "golden"
-BREVITAS = "brevitas"
-RESERVED = "rtl"
+STALLS = 0.2
 
 
 class ValidateConfig(StrictModel):
@@ -54,6 +54,9 @@ class ValidateConfig(StrictModel):
             streams; a deadlock is an error.
         mutate: Plant faults and check that each is caught.
         mutate_executors: Executors that get the faults; None takes all that are compared.
+        rtl: How the RTL is written; what is not given takes its default.
+        stalls: Probability of a random gap or of back-pressure in each cycle and on each stream of the RTL simulation.
+            Cycles are counted without.
         mutants_per_kind: Faults of one kind in each network for compiled executors, each of which takes a compilation;
             the golden executor gets every fault at every node.
         seed: Seed of random vectors, of the choice of rows and of the places of faults.
@@ -79,6 +82,8 @@ class ValidateConfig(StrictModel):
     mutate: bool = False
     mutate_executors: tuple[Mutant, ...] | None = None
     mutants_per_kind: int = Field(default=1, ge=1)
+    rtl: RtlConfig = RtlConfig()
+    stalls: float = Field(default=STALLS, ge=0, le=0.9)
     seed: int = Field(default=0, ge=0)
     jobs: int | None = Field(default=None, ge=1)
     resume: bool = True
@@ -95,6 +100,7 @@ class ValidateResult:
         mutations: Planted faults by network; empty unless asked for.
         unexercised: Faults that no vector can show, and that were not planted, by network: kind and node.
         sample: What was compared, in words.
+        cycles: Clock cycles of the RTL by network; empty without the executor rtl.
         resumed: Items taken from an interrupted run.
         seconds: Wall time.
     """
@@ -105,6 +111,7 @@ class ValidateResult:
     mutations: Mapping[str, Sequence[MutationResult]]
     unexercised: Mapping[str, Sequence[tuple[str, str]]]
     sample: str
+    cycles: Mapping[str, CycleCount] = field(default_factory=dict)
     resumed: int = 0
     seconds: float = 0.0
 
@@ -126,6 +133,8 @@ class ValidateResult:
         """
         compared = all(rung.compared for rung in self.ladder.rungs)
         planted = all(self.mutations.values())
+        if any(count.mismatches for count in self.cycles.values()):
+            return False
         return compared and self.ladder.first_divergence is None and self.caught == self.tried and planted
 
 
@@ -167,6 +176,8 @@ def validate(config: ValidateConfig) -> ValidateResult:
             threads=max(1, len(os.sched_getaffinity(0)) // jobs),
             seed=config.seed,
             scratch=parts.scratch.resolve(),
+            rtl=config.rtl,
+            stalls=config.stalls,
         )
         with Workers(Bench, bench, jobs=jobs) as workers:
             run = Comparison(config=config, selection=selection, executors=executors, graphs=graphs, parts=parts)
@@ -183,6 +194,9 @@ def validate(config: ValidateConfig) -> ValidateResult:
                     per_kind=config.mutants_per_kind,
                     seed=config.seed,
                 )
+            cycles: dict[str, CycleCount] = {}
+            if RTL in executors:
+                cycles = count_cycles(config, selection.networks, graphs, run.format_vectors, workers)
         result = ValidateResult(
             reference=executors[0],
             ladder=Ladder(rungs=[rung for tally in run.tallies.values() for rung in tally.rungs.values()]),
@@ -190,6 +204,7 @@ def validate(config: ValidateConfig) -> ValidateResult:
             mutations=faults.results,
             unexercised=faults.unexercised,
             sample=run.sample(),
+            cycles=cycles,
             resumed=run.resumed + faults.resumed,
             seconds=round(time.monotonic() - start, 2),
         )
@@ -205,6 +220,9 @@ def _check_settings(config: ValidateConfig) -> None:
     check_needed("bounded", given=config.bounded, needs="the executor csim", there=with_csim)
     check_needed("everything", given=config.everything, needs="events or graphs", there=events or config.graphs)
     check_needed("event_names", given=config.event_names, needs="events", there=events)
+    with_rtl = config.executors is not None and RTL in config.executors
+    check_needed("stalls", given=config.stalls != STALLS, needs="the executor rtl", there=with_rtl)
+    check_needed("rtl", given=config.rtl != RtlConfig(), needs="the executor rtl", there=with_rtl)
     check_needed("mutate_executors", given=config.mutate_executors, needs="mutate", there=config.mutate)
 
 
@@ -219,42 +237,6 @@ def _made_from(networks: Sequence[Network], executors: Sequence[str]) -> list[Pa
     return files
 
 
-def choose_executors(wanted: Sequence[str] | None, networks: Sequence[Network]) -> tuple[str, ...]:
-    """Executors to run, the reference first.
-
-    Raises:
-        ConfigError: An executor is unknown, named twice, or alone.
-        DataError: A network has no checkpoint for Brevitas.
-        ToolError: What an executor needs is not installed.
-    """
-    kept = all(network.checkpoint is not None for network in networks)
-    names = tuple(wanted) if wanted is not None else (REFERENCE, *((BREVITAS,) if kept else ()), *COMPILED)
-    if len(names) == 1 and names[0] != REFERENCE:
-        names = (REFERENCE, *names)
-    known = (BREVITAS, *EXECUTORS)
-    for name in names:
-        if name == RESERVED:
-            raise ConfigError("executor rtl is not built yet", remedy=f"use some of {', '.join(known)}")
-        if name not in known:
-            raise ConfigError(f"unknown executor {name!r}", remedy=f"use some of {', '.join(known)}")
-    if len(set(names)) != len(names) or len(names) < 2:
-        raise ConfigError(
-            f"executors {', '.join(names)} give nothing to compare", remedy="name two or more different ones"
-        )
-    if BREVITAS in names:
-        require_extra("train")
-        if not kept:
-            bare = next(network for network in networks if network.checkpoint is None)
-            raise DataError(
-                f"{bare.graph} has no checkpoints beside it", remedy="give the --out folder of hitfabric train"
-            )
-    if "csim" in names:
-        require_extra("build")
-    if set(COMPILED) & set(names):
-        find_tool("g++", purpose="compile the executors")
-    return names
-
-
 def divergences(result: ValidateResult) -> Iterator[str]:
     """One line per network and executor that differs, and one for whatever else keeps a validation from passing."""
     seen = set()
@@ -267,6 +249,9 @@ def divergences(result: ValidateResult) -> Iterator[str]:
             f"{rung.network}: {rung.executor} first differs at node {rung.node}, batch {first.batch}, "
             f"index {list(first.index)}: {result.reference} {first.expected}, {rung.executor} {first.found}"
         )
+    for network, count in result.cycles.items():
+        if count.mismatches:
+            yield f"{network}: rtl gives {count.mismatches} other integers than golden on {count.workload}"
     for rung in result.ladder.rungs:
         if not rung.compared:
             yield f"{rung.network}: nothing was compared with {rung.executor} at node {rung.node}"

@@ -11,6 +11,7 @@ from ..core import RunDirectory
 from ..emulation import Rung
 from ..reports import records, write_report
 from ..reports.junit import phrase, write_junit
+from .cycles import cycles_summary
 
 if TYPE_CHECKING:
     from .validate import ValidateConfig, ValidateResult
@@ -61,7 +62,9 @@ def summary(result: ValidateResult) -> dict[str, Any]:
 
     Returns:
         `mismatches` {network: {executor: int}}, `outputs_compared`, `mutations` {tried, caught, share, not_exercised,
-        by_network}, `warnings`, `coverage` {network: {node: ...}}, and what was compared with what.
+        by_network}, `cycles` {executor: {latency_p50, latency_p95, interval_p50, interval_p95, graphs, ...}} of the
+        sector network (or else the first one) and `cycles_by_network`, both empty without rtl, `warnings`, `coverage`
+        {network: {node: ...}}, and what was compared with what.
     """
     coverage: dict[str, dict[str, Any]] = {}
     for row in _coverage(result):
@@ -86,6 +89,8 @@ def summary(result: ValidateResult) -> dict[str, Any]:
             },
             "by_network": by_network,
         },
+        "cycles": cycles_summary(result.cycles),
+        "cycles_by_network": {name: cycles_summary({name: count}) for name, count in result.cycles.items()},
         "warnings": list(warnings(result)),
         "coverage": coverage,
         "reference": result.reference,

@@ -254,7 +254,7 @@ def test_only_what_changes_the_result_changes_the_key(lively: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"executors": ("golden", "rtl")}, "rtl is not built yet"),
+        ({"executors": ("rtl", "golden")}, "executor rtl shows the outputs alone, and cannot be the reference"),
         ({"executors": ("golden", "gpu")}, "unknown executor 'gpu'; use some of brevitas, golden, native, numpy, csim"),
         ({"executors": ("golden",)}, "nothing to compare"),
         ({"executors": ("native", "native")}, "nothing to compare"),
