@@ -10,6 +10,7 @@ import typer
 from .options import AsJson, ConfigFile, Events, Graphs, ModelPath, Out, Overrides, configure
 from .printing import print_json
 from .projects import print_projects, print_resources
+from .rtl_tables import print_rtl
 
 
 def build(
@@ -38,6 +39,14 @@ def build(
     compile_csim: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="Compile each C simulation too. Default: yes.")
     ] = None,
+    rtl: Annotated[bool | None, typer.Option("--rtl", help="Write the Verilog engine of each network too.")] = None,
+    lanes: Annotated[
+        int | None,
+        typer.Option("--lanes", min=1, help="Edges and nodes (or rows) per cycle of the Verilog: 1, 2, 4, ..."),
+    ] = None,
+    synthesise: Annotated[
+        bool | None, typer.Option("--synthesise", help="Count LUT, FF, memories, DSP of the Verilog with Yosys.")
+    ] = None,
     overwrite: Annotated[
         bool | None, typer.Option("--overwrite", help="Replace projects that hold results of vendors' tools.")
     ] = None,
@@ -50,10 +59,14 @@ def build(
     Each project holds the C++ that synthesis reads, a self-checking test bench with format extremes and, with --events
     and --graphs, what the network sees in real events, and a Makefile: csim, csynth, cosim, impl, kernel. Part, clock,
     reuse factor and what differs between networks are set in YAML or with --set (project.part=..., networks.filter...).
+
+    With --rtl each network also becomes a Verilog engine with AXI4-Stream ports, which needs no vendor's tool to be
+    simulated or counted; --set engine.register_spacing=2, engine.scatter=ordered, engine.edge_lanes=4,
+    engine.maxima.nodes=512, ..., and place_seeds=[1,2,3] for its frequency on an ECP5.
     """
     from ..pipeline.build import BuildConfig
     from ..pipeline.build import build as run
-    from ..pipeline.layout import PROJECTS
+    from ..pipeline.layout import PROJECTS, RTL
 
     options = {
         "only": network,
@@ -66,13 +79,22 @@ def build(
         "graphs": graphs,
         "compile": compile_csim,
         "overwrite": overwrite,
+        "rtl": rtl,
+        "engine.edge_lanes": lanes,
+        "engine.node_lanes": lanes,
+        "engine.row_lanes": lanes,
+        "synthesise": synthesise,
     }
     settings = configure(BuildConfig, config, assignments, options)
     result = run(settings)
+    folders = {name: str(project.directory) for name, project in result.projects.items()}
     if as_json:
-        print_json({name: str(project.directory) for name, project in result.projects.items()})
-    else:
-        print_projects(result, folder=settings.out / PROJECTS)
+        records = [record.model_dump(mode="json") for record in result.rtl.records]
+        print_json({"projects": folders, "rtl": records} if settings.rtl else folders)
+        return
+    print_projects(result, folder=settings.out / PROJECTS)
+    if settings.rtl:
+        print_rtl(result.rtl, folder=settings.out / RTL)
 
 
 def resources(

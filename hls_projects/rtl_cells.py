@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ..core import GraphError
 from .report_figure import SYNTHESISED_YOSYS, ReportFigure
 
 LUT_SIZES = {f"LUT{size}": size for size in range(1, 7)} | {"INV": 1}
@@ -68,6 +69,18 @@ def cell_figures(cells: Mapping[str, int], *, source: str) -> tuple[ReportFigure
         ReportFigure(name=name, value=float(value), kind=SYNTHESISED_YOSYS, source=source)
         for name, value in _counts(cells)
     )
+
+
+def figure_count(cells: Mapping[str, int], name: str) -> int:
+    """One of the counts by its name, such as `LUT`.
+
+    Raises:
+        GraphError: There is none of that name.
+    """
+    counts = dict(_counts(cells))
+    if name not in counts:
+        raise GraphError(f"a synthesis has no figure {name!r}", remedy="use LUT, FF, CARRY4, BRAM18, URAM or DSP")
+    return counts[name]
 
 
 def _counts(cells: Mapping[str, int]) -> Iterator[tuple[str, int]]:

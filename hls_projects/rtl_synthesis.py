@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..core import GraphError, StrictModel, ToolError
+from ..core import StrictModel, ToolError
 from .report_figure import ReportFigure
-from .rtl_cells import cell_figures, lut_total, other_cells
+from .rtl_cells import cell_figures, figure_count, lut_total, other_cells
 from .rtl_logic_path import LogicPath, read_logic_path
 from .rtl_open_tools import OpenTool, cached_result, find_open_tool, keep_modules, set_parameters, staged
 
@@ -61,6 +61,10 @@ class ModuleCells(StrictModel):
         """LUTs of all instances."""
         return lut_total(self.cells)
 
+    def count(self, name: str) -> int:
+        """One of the figures by its name; see `Synthesis.count`."""
+        return figure_count(self.cells, name)
+
 
 class Synthesis(StrictModel):
     """What Yosys made of a design.
@@ -102,10 +106,7 @@ class Synthesis(StrictModel):
         Raises:
             GraphError: There is no figure of that name.
         """
-        for figure in self.figures():
-            if figure.name == name:
-                return round(figure.value)
-        raise GraphError(f"a synthesis has no figure {name!r}", remedy="use LUT, FF, CARRY4, BRAM18, URAM or DSP")
+        return figure_count(self.cells, name)
 
 
 def synthesise(

@@ -12,10 +12,12 @@ from pydantic import Field
 from ..core import ConfigError, RunDirectory, StrictModel, find_tool, load_config, progress
 from ..fpga_backend import NETWORKS
 from ..hls_projects import HlsProject, ProjectConfig, compile_csim, vendor_results, write_project
+from ..hls_projects.rtl_config import RtlConfig
 from ..quantization import TypedGraph
 from ..reports.records import Projects
+from .build_rtl import RtlBuild, build_rtl
 from .extras import require_extra
-from .idle_settings import check_sources
+from .idle_settings import check_needed, check_sources
 from .layout import PROJECTS, SECTOR_NETWORK, Model, find_model
 from .project_vectors import real_vectors, write_test_vectors
 from .resources import PROJECTS_FILE, describe_project
@@ -40,6 +42,11 @@ class BuildConfig(StrictModel):
         seed: Seed of the choice of rows.
         compile: Compile each project's C simulation too.
         overwrite: Replace projects that hold what the vendors' tools have made of them.
+        rtl: Write the Verilog of each network too, to `rtl/<network>`.
+        engine: Lanes, register spacing, scatter, maxima, ... of the Verilog.
+        synthesise: Count the cells of the Verilog with Yosys.
+        place_seeds: Seeds with which nextpnr places the Verilog on an ECP5, for a frequency; none places nothing.
+        tool_seconds: Longest time one run of Yosys or nextpnr may take, s.
     """
 
     model: Path | None = None
@@ -55,14 +62,20 @@ class BuildConfig(StrictModel):
     seed: int = 0
     compile: bool = True
     overwrite: bool = False
+    rtl: bool = False
+    engine: RtlConfig = RtlConfig()
+    synthesise: bool = False
+    place_seeds: tuple[int, ...] = ()
+    tool_seconds: float = Field(default=900.0, gt=0, allow_inf_nan=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildResult:
-    """Projects written, by network, and what is known of each."""
+    """Projects written, by network, and what is known of each; `rtl` is empty where none was asked for."""
 
     projects: dict[str, HlsProject]
     described: Projects
+    rtl: RtlBuild
 
 
 def load_networks(model: Model) -> dict[str, TypedGraph]:
@@ -87,13 +100,16 @@ def build(config: BuildConfig) -> BuildResult:
         The projects.
 
     Raises:
-        ToolError: The extra `build` is not installed, or the compiler is missing or fails.
+        ToolError: The extra `build` is not installed, the compiler is missing or fails, or Yosys or nextpnr does.
         ConfigError: A network is unknown, its configuration is not one for it, no network takes the vectors, or results
             of the vendors' tools would be lost.
         DataError: There is no model, or there are too few events or graphs.
         GraphError: hls4ml cannot hold a network.
     """
     require_extra("build")
+    check_needed("synthesise", given=config.synthesise, needs="rtl", there=config.rtl)
+    check_needed("place_seeds", given=config.place_seeds, needs="synthesise", there=config.synthesise)
+    check_needed("engine", given="engine" in config.model_fields_set, needs="rtl", there=config.rtl)
     if config.compile:
         find_tool("g++", purpose="compile the C simulation")
     model = find_model(config.model)
@@ -113,11 +129,21 @@ def build(config: BuildConfig) -> BuildResult:
         if config.compile:
             compile_csim(projects[name])
     described = Projects(projects=tuple(describe_project(name, project) for name, project in projects.items()))
+    rtl = RtlBuild()
+    if config.rtl:
+        rtl = build_rtl(
+            chosen,
+            config.out,
+            config.engine,
+            synthesise=config.synthesise,
+            place_seeds=config.place_seeds,
+            seconds=config.tool_seconds,
+        )
     run = RunDirectory(path=config.out)
     run.write_json(PROJECTS_FILE, described.model_dump(mode="json"))
     inputs = [path for path in (model.chain, config.events, config.graphs) if path is not None]
     run.record(command="build", config=config, inputs=inputs)
-    return BuildResult(projects=projects, described=described)
+    return BuildResult(projects=projects, described=described, rtl=rtl)
 
 
 def _keep_results(directories: Iterable[Path]) -> None:

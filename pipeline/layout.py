@@ -15,6 +15,7 @@ Device = Literal["native", "numpy", "csim", "golden"]
 CHAIN = "chain"
 TRAINING = "training"
 PROJECTS = "projects"
+RTL = "rtl"
 EVENTS = "events"
 LABELS = "labels"
 REPOSITORY = "model_repository"

@@ -1,0 +1,196 @@
+"""`hitfabric explore`: bits, width, lanes and register spacing against LUT, latency, throughput and AUC."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ..core import RunDirectory, ToolError, atomic_file, progress
+from ..emulation.golden import GoldenExecutor
+from ..emulation.rtl import RtlExecutor
+from ..hls_projects.report_figure import ESTIMATED, SIMULATED_RTL, ReportFigure
+from ..hls_projects.rtl_estimates import estimate_rtl
+from ..hls_projects.rtl_project import RtlProject, cached_rtl_project
+from ..quantization import TypedGraph
+from ..reports.figures_explore import ExplorePoint, draw_exploration
+from ..reports.records import ProjectFigure
+from .build_rtl import by_name
+from .explore_config import Design, DesignPoint, ExploreConfig, designs, pareto_points
+from .explore_networks import explored_networks, network_auc, workload
+from .vectors import Arrays
+
+POINTS = "points"
+RESULT = "explore.json"
+FIGURE = "explore.png"
+KEPT = ("LUT", "LUT as memory", "FF", "CARRY4", "BRAM18", "URAM", "DSP", "logic levels", "frequency")
+UNMEASURED = "not measured"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exploration:
+    """What was found.
+
+    Attributes:
+        points: Every design, in the order of the sweep.
+        front: Those that no other beats.
+        figure: Path of the figure.
+    """
+
+    points: tuple[DesignPoint, ...]
+    front: tuple[DesignPoint, ...]
+    figure: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Network:
+    """A network of the sweep: its graph, its AUC, and the outputs that its designs must give."""
+
+    graph: TypedGraph
+    auc: float | None
+    expected: Sequence[Mapping[str, bytes]]
+
+
+def explore(config: ExploreConfig) -> Exploration:
+    """Measure every design of a sweep: cycles in simulation, cells by Yosys, AUC of the network.
+
+    Each finished design is kept in `points/`, and is not measured again by an exploration that goes on in the same
+    folder; a design of which a tool failed or took too long is.
+
+    Args:
+        config: Networks, designs, data.
+
+    Returns:
+        The designs and their Pareto front; also written as `explore.json` and `explore.png`.
+
+    Raises:
+        ConfigError: A network or a combination of settings is none.
+        DataError: There are too few graphs.
+        GraphError: The engine cannot hold a network.
+        MissingToolError: Verilator, or Yosys where cells are counted, is missing.
+    """
+    networks = explored_networks(config)
+    batches = workload(config)
+    loaded: dict[str, _Network] = {}
+    points = []
+    found = designs(config, list(networks))
+    for design in progress(found, description="RTL designs", total=len(found)):
+        name = design.network
+        if name not in loaded:
+            loaded[name] = _load(networks[name], batches, config)
+        points.append(_point(design, loaded[name], batches, config))
+    front = pareto_points(points)
+    run = RunDirectory(path=config.out)
+    run.write_json(
+        RESULT,
+        {
+            "points": [point.model_dump(mode="json") for point in points],
+            "front": [points.index(item) for item in front],
+        },
+    )
+    draw_exploration([_drawn(point, front) for point in points], config.out / FIGURE, clock_ns=config.engine.clock_ns)
+    inputs = [path for path in (config.graphs, *networks.values()) if path is not None]
+    run.record(command="explore", config=config, inputs=inputs, seed=config.seed)
+    return Exploration(points=tuple(points), front=tuple(front), figure=config.out / FIGURE)
+
+
+def _load(path: Path, batches: Sequence[Arrays], config: ExploreConfig) -> _Network:
+    graph = TypedGraph.load(path)
+    golden = GoldenExecutor(graph.with_maxima(config.maxima.maxima()))
+    return _Network(
+        graph=graph,
+        auc=network_auc(path, config),
+        expected=[{name: value.tobytes() for name, value in golden.run_integers(item).items()} for item in batches],
+    )
+
+
+def _point(design: Design, network: _Network, batches: Sequence[Arrays], config: ExploreConfig) -> DesignPoint:
+    """A design's figures: from disk where all of them are there, else measured now and kept."""
+    engine = design.engine(config)
+    settings = [config.synthesise, list(config.place_seeds), network.auc, network.graph.digest]
+    digest = hashlib.sha256(json.dumps([settings, engine.model_dump(mode="json")]).encode())
+    for item in batches:
+        for name in sorted(item):
+            digest.update(name.encode() + item[name].tobytes())
+    record = config.out / POINTS / f"{design.name}.json"
+    kept = _read(record)
+    if kept is not None and kept.made_from == digest.hexdigest() and kept.complete:
+        return kept
+    project = cached_rtl_project(network.graph, config=engine)
+    figures = _attempt(lambda: _simulated(project, network, batches), ("latency p95", "interval p95"))
+    if config.synthesise:
+        figures |= _attempt(lambda: _synthesised(project, config), ("LUT",))
+    point = DesignPoint(design=design, made_from=digest.hexdigest(), auc=network.auc, figures=figures)
+    with atomic_file(record) as temporary:
+        temporary.write_text(point.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return point
+
+
+def _read(path: Path) -> DesignPoint | None:
+    try:
+        return DesignPoint.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None  # not there, or of another version: it is measured now
+
+
+def _attempt(measure: Callable[[], Sequence[ReportFigure]], names: Sequence[str]) -> dict[str, ProjectFigure]:
+    """Figures by name; where a tool fails, which one design in a sweep may, figures without a value that say why."""
+    try:
+        return {name: items[-1] for name, items in by_name(measure()).items()}
+    except ToolError as error:
+        if type(error) is not ToolError:
+            raise  # a tool that is missing is missing for all
+        return {name: ProjectFigure(value=None, kind=UNMEASURED, source=error.message) for name in names}
+
+
+def _simulated(project: RtlProject, network: _Network, batches: Sequence[Arrays]) -> list[ReportFigure]:
+    """Cycles without stalls, and how many graphs differ from the golden executor (none, or the engine is wrong)."""
+    executor = RtlExecutor(network.graph, project=project)
+    try:
+        results = executor.run_many(batches)
+        cycles = executor.measure_cycles(batches)
+    finally:
+        executor.close()
+    wrong = sum(
+        {name: value.tobytes() for name, value in result.items()} != expected
+        for result, expected in zip(results, network.expected, strict=True)
+    )
+    source = f"Verilator, {cycles.graphs} graphs"
+    clock = project.config.clock_ns
+    values = {
+        "latency p50": cycles.latency_p50,
+        "latency p95": cycles.latency_p95,
+        "interval p50": cycles.interval_p50,
+        "interval p95": cycles.interval_p95,
+    }
+    found = [
+        ReportFigure(name=name, value=value, unit="cycles", kind=SIMULATED_RTL, source=source)
+        for name, value in values.items()
+    ]
+    rate = 1000 / (cycles.interval_mean * clock)
+    assumed = f"mean interval of {cycles.interval_mean:.1f} cycles (simulated) at an assumed clock of {clock:g} ns"
+    return [
+        *found,
+        ReportFigure(name="graphs that differ", value=wrong, kind=SIMULATED_RTL, source=source),
+        ReportFigure(name="graphs per us", value=rate, kind=ESTIMATED, source=assumed),
+    ]
+
+
+def _synthesised(project: RtlProject, config: ExploreConfig) -> list[ReportFigure]:
+    found = estimate_rtl(project, seconds=config.tool_seconds, seeds=config.place_seeds)
+    return [figure for figure in found.figures if figure.name in KEPT]
+
+
+def _drawn(point: DesignPoint, front: Sequence[DesignPoint]) -> ExplorePoint:
+    return ExplorePoint(
+        network=point.design.network,
+        lut=point.value("LUT"),
+        latency=point.value("latency p95"),
+        interval=point.value("interval p95"),
+        auc=point.auc,
+        on_front=point in front,
+    )
