@@ -61,8 +61,8 @@ def build(
     reuse factor and what differs between networks are set in YAML or with --set (project.part=..., networks.filter...).
 
     With --rtl each network also becomes a Verilog engine with AXI4-Stream ports, which needs no vendor's tool to be
-    simulated or counted; --set engine.register_spacing=2, engine.scatter=ordered, engine.edge_lanes=4,
-    engine.maxima.nodes=512, ..., and place_seeds=[1,2,3] for its frequency on an ECP5.
+    simulated or counted; --set rtl.register_spacing=2, rtl.scatter=ordered, rtl.edge_lanes=4,
+    rtl.maxima.nodes=512, ..., and place_seeds=[1,2,3] for its frequency on an ECP5.
     """
     from ..pipeline.build import BuildConfig
     from ..pipeline.build import build as run
@@ -79,10 +79,10 @@ def build(
         "graphs": graphs,
         "compile": compile_csim,
         "overwrite": overwrite,
-        "rtl": rtl,
-        "engine.edge_lanes": lanes,
-        "engine.node_lanes": lanes,
-        "engine.row_lanes": lanes,
+        "verilog": rtl,
+        "rtl.edge_lanes": lanes,
+        "rtl.node_lanes": lanes,
+        "rtl.row_lanes": lanes,
         "synthesise": synthesise,
     }
     settings = configure(BuildConfig, config, assignments, options)
@@ -90,10 +90,10 @@ def build(
     folders = {name: str(project.directory) for name, project in result.projects.items()}
     if as_json:
         records = [record.model_dump(mode="json") for record in result.rtl.records]
-        print_json({"projects": folders, "rtl": records} if settings.rtl else folders)
+        print_json({"projects": folders, "rtl": records} if settings.verilog else folders)
         return
     print_projects(result, folder=settings.out / PROJECTS)
-    if settings.rtl:
+    if settings.verilog:
         print_rtl(result.rtl, folder=settings.out / RTL)
 
 

@@ -42,8 +42,8 @@ class BuildConfig(StrictModel):
         seed: Seed of the choice of rows.
         compile: Compile each project's C simulation too.
         overwrite: Replace projects that hold what the vendors' tools have made of them.
-        rtl: Write the Verilog of each network too, to `rtl/<network>`.
-        engine: Lanes, register spacing, scatter, maxima, ... of the Verilog.
+        verilog: Write the Verilog of each network too, to `rtl/<network>` (`--rtl`).
+        rtl: Lanes, register spacing, scatter, maxima, ... of the Verilog.
         synthesise: Count the cells of the Verilog with Yosys.
         place_seeds: Seeds with which nextpnr places the Verilog on an ECP5, for a frequency; none places nothing.
         tool_seconds: Longest time one run of Yosys or nextpnr may take, s.
@@ -62,8 +62,8 @@ class BuildConfig(StrictModel):
     seed: int = 0
     compile: bool = True
     overwrite: bool = False
-    rtl: bool = False
-    engine: RtlConfig = RtlConfig()
+    verilog: bool = False
+    rtl: RtlConfig = RtlConfig()
     synthesise: bool = False
     place_seeds: tuple[int, ...] = ()
     tool_seconds: float = Field(default=900.0, gt=0, allow_inf_nan=False)
@@ -100,16 +100,18 @@ def build(config: BuildConfig) -> BuildResult:
         The projects.
 
     Raises:
-        ToolError: The extra `build` is not installed, the compiler is missing or fails, or Yosys or nextpnr does.
+        ToolError: The extra `build`, or `rtl` for the Verilog, is not installed, the compiler is missing or fails, or Yosys or nextpnr does.
         ConfigError: A network is unknown, its configuration is not one for it, no network takes the vectors, or results
             of the vendors' tools would be lost.
         DataError: There is no model, or there are too few events or graphs.
         GraphError: hls4ml cannot hold a network.
     """
     require_extra("build")
-    check_needed("synthesise", given=config.synthesise, needs="rtl", there=config.rtl)
+    check_needed("synthesise", given=config.synthesise, needs="--rtl", there=config.verilog)
     check_needed("place_seeds", given=config.place_seeds, needs="synthesise", there=config.synthesise)
-    check_needed("engine", given="engine" in config.model_fields_set, needs="rtl", there=config.rtl)
+    check_needed("rtl", given=config.rtl != RtlConfig(), needs="--rtl", there=config.verilog)
+    if config.verilog:
+        require_extra("rtl")
     if config.compile:
         find_tool("g++", purpose="compile the C simulation")
     model = find_model(config.model)
@@ -130,11 +132,11 @@ def build(config: BuildConfig) -> BuildResult:
             compile_csim(projects[name])
     described = Projects(projects=tuple(describe_project(name, project) for name, project in projects.items()))
     rtl = RtlBuild()
-    if config.rtl:
+    if config.verilog:
         rtl = build_rtl(
             chosen,
             config.out,
-            config.engine,
+            config.rtl,
             synthesise=config.synthesise,
             place_seeds=config.place_seeds,
             seconds=config.tool_seconds,

@@ -22,6 +22,7 @@ from ..reports.records import ProjectFigure
 from .build_rtl import by_name
 from .explore_config import Design, DesignPoint, ExploreConfig, designs, pareto_points
 from .explore_networks import explored_networks, network_auc, workload
+from .extras import require_extra
 from .vectors import Arrays
 
 POINTS = "points"
@@ -71,8 +72,10 @@ def explore(config: ExploreConfig) -> Exploration:
         ConfigError: A network or a combination of settings is none.
         DataError: There are too few graphs.
         GraphError: The engine cannot hold a network.
+        ToolError: The extra `rtl` is not installed.
         MissingToolError: Verilator, or Yosys where cells are counted, is missing.
     """
+    require_extra("rtl")
     networks = explored_networks(config)
     batches = workload(config)
     loaded: dict[str, _Network] = {}
@@ -92,7 +95,7 @@ def explore(config: ExploreConfig) -> Exploration:
             "front": [points.index(item) for item in front],
         },
     )
-    draw_exploration([_drawn(point, front) for point in points], config.out / FIGURE, clock_ns=config.engine.clock_ns)
+    draw_exploration([_drawn(point, front) for point in points], config.out / FIGURE, clock_ns=config.rtl.clock_ns)
     inputs = [path for path in (config.graphs, *networks.values()) if path is not None]
     run.record(command="explore", config=config, inputs=inputs, seed=config.seed)
     return Exploration(points=tuple(points), front=tuple(front), figure=config.out / FIGURE)

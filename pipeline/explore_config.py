@@ -43,7 +43,7 @@ class ExploreConfig(StrictModel):
         synthesise: Count cells with Yosys.
         place_seeds: Seeds of placements on an ECP5; none places nothing.
         tool_seconds: Longest time one run of a tool may take, s.
-        engine: What the designs have in common.
+        rtl: What the designs have in common.
     """
 
     networks: tuple[str, ...] = (SHIPPED_SECTOR, "sector-in-4bit")
@@ -65,7 +65,7 @@ class ExploreConfig(StrictModel):
     synthesise: bool = True
     place_seeds: tuple[int, ...] = ()
     tool_seconds: float = Field(default=900.0, gt=0, allow_inf_nan=False)
-    engine: RtlConfig = RtlConfig()
+    rtl: RtlConfig = RtlConfig()
 
 
 class Design(StrictModel):
@@ -92,7 +92,7 @@ class Design(StrictModel):
         """How its engine is written."""
         values = {"edge_lanes": self.lanes, "node_lanes": self.lanes, "row_lanes": self.lanes}
         values |= {"register_spacing": self.spacing, "scatter": self.scatter, "maxima": config.maxima.maxima()}
-        return RtlConfig.model_validate(config.engine.model_dump() | values)
+        return RtlConfig.model_validate(config.rtl.model_dump() | values)
 
 
 class DesignPoint(StrictModel):

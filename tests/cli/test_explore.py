@@ -14,7 +14,7 @@ def test_help_names_the_options(run) -> None:  # noqa: ANN001 - fixture
     for option in ("--graphs", "--lanes", "--spacing", "--scatter", "--bits", "--width", "--recipe", "--out", "--json"):
         assert option in words
     words = run("build", "--help").out
-    for option in ("--rtl", "--lanes", "--synthesise", "engine.register_spacing", "place_seeds"):
+    for option in ("--rtl", "--lanes", "--synthesise", "rtl.register_spacing", "place_seeds"):
         assert option in words
 
 
@@ -37,8 +37,8 @@ def test_what_a_sweep_cannot_take(run, tmp_path: Path, arguments: tuple[str, ...
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (("--synthesise",), "synthesise needs rtl"),
-        (("--lanes", "4"), "engine needs rtl"),
+        (("--synthesise",), "synthesise needs --rtl"),
+        (("--lanes", "4"), "rtl needs --rtl"),
         (("--rtl", "--set", "place_seeds=[1]"), "place_seeds needs synthesise"),
         (("--rtl", "--lanes", "3"), "power of two"),
     ],
