@@ -50,11 +50,9 @@ def _offset(netlist: Netlist, term: Term) -> int:
     return -(ones - top if term.negative else top) << term.shift
 
 
-def _bounds(netlist: Netlist, term: Term) -> tuple[int, int]:
-    """Smallest and largest value of a term's unsigned bits."""
-    low, high = netlist.range(term)
-    offset = _offset(netlist, term)
-    return low - offset, high - offset
+def _largest(netlist: Netlist, term: Term) -> int:
+    """Largest value of a term's unsigned bits."""
+    return netlist.range(term)[1] - _offset(netlist, term)
 
 
 class _Heap:
@@ -105,21 +103,38 @@ class _Heap:
 
     def _inner(self, block: Sequence[Track]) -> Term:
         base, tracks = self._with_base(block)
-        high = sum(_bounds(self._netlist, term)[1] for track in block for term in track)
-        rows = len(tracks).bit_length()
-        for row in range(rows):
-            base = (self._netlist.count(Count(base, tracks, 0, row, rows), low=0, high=high),)
-        return base[0]
+        high = sum(self._bounds(block))
+        return self._rows(base, tracks, 0, low=0, high=high, modulus=1 << high.bit_length())
 
     def _last(self, block: Sequence[Track]) -> Term:
         base, tracks = self._with_base(block)
-        modulus = 1 << bits_of(*self._range)
-        constant = self._offset % modulus
-        rows = (len(tracks) + (constant != 0)).bit_length()
-        for row in range(rows - 1):
-            base = (self._netlist.count(Count(base, tracks, constant, row, rows), low=0, high=modulus - 1),)
         low, high = self._range
-        return self._netlist.count(Count(base, tracks, constant, rows - 1, rows), low=low, high=high, form=self._form)
+        modulus = 1 << bits_of(low, high)
+        return self._rows(base, tracks, self._offset % modulus, low=low, high=high, modulus=modulus, form=self._form)
+
+    def _rows(
+        self,
+        base: Track,
+        tracks: tuple[Track, ...],
+        constant: int,
+        *,
+        low: int,
+        high: int,
+        modulus: int,
+        form: Form | None = None,
+    ) -> Term:
+        """The steps of one block; what is between them is held modulo `modulus`, the last is within `[low, high]`."""
+        rows = (len(tracks) + (constant != 0)).bit_length()
+        most = sum(self._bounds([base]))
+        for row in range(rows - 1):
+            step = Count(base, tracks, constant, row, rows)
+            most += counted_bits(self._netlist.wires, step, modulus.bit_length()) << row
+            base = (self._netlist.count(step, low=0, high=min(most, modulus - 1)),)
+        return self._netlist.count(Count(base, tracks, constant, rows - 1, rows), low=low, high=high, form=form)
+
+    def _bounds(self, tracks: Sequence[Track]) -> list[int]:
+        """Largest value of each track's unsigned bits."""
+        return [sum(_largest(self._netlist, term) for term in track) for track in tracks]
 
     def _with_base(self, block: Sequence[Track]) -> tuple[Track, tuple[Track, ...]]:
         """The track that the others are added to: one without inverted bits, low, and wide."""
@@ -136,9 +151,15 @@ class _Heap:
 
 def first_column(wires: Sequence[Wire], operation: Count, width: int) -> int:
     """Lowest bit of a sum of `width` bits that a step changes; `width` if it changes none."""
+    columns = counted_bits(wires, operation, width)
+    lowest = (columns & -columns).bit_length() - 1
+    return min(width, lowest + operation.row) if columns else width
+
+
+def counted_bits(wires: Sequence[Wire], operation: Count, width: int) -> int:
+    """Columns below `width`, as bits, in which enough ones can come together for a step's bit of the count."""
     heights = [operation.constant >> column & 1 for column in range(width)]
     for term in (term for track in operation.tracks for term in track):
         for column in range(term.shift, min(width, term.shift + wires[term.wire].width)):
             heights[column] += 1
-    reached = (column for column, height in enumerate(heights) if height >> operation.row)
-    return min(width, next(reached, width) + operation.row)
+    return sum(1 << column for column, height in enumerate(heights) if height >> operation.row)

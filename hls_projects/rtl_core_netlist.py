@@ -112,9 +112,9 @@ class Netlist:
         self._known: dict[Operation, int] = {}
         self._forms: dict[int, Form] = {}
 
-    def input(self, *, offset: int, bits: int, low: int, high: int) -> Term:
+    def input(self, *, offset: int, bits: int, low: int, high: int, depth: int = 0) -> Term:
         """Bits of the row that hold an integer of `[low, high]`, in two's complement if `low` is negative."""
-        return Term(self._wire(InputBits(offset, min(bits, bits_of(low, high))), low, high, 0))
+        return Term(self._wire(InputBits(offset, min(bits, bits_of(low, high))), low, high, depth))
 
     def constant(self, value: int) -> Term:
         """A number."""

@@ -44,7 +44,7 @@ def schedule(netlist: Netlist, outputs: Sequence[Term], *, spacing: float) -> Sc
     Returns:
         The schedule.
     """
-    widths = _needed_widths(netlist, outputs)
+    widths = needed_widths(netlist, outputs)
     stages = _stages(netlist, widths, max(1, math.floor(spacing)))
     latency = 1 + max((stages[term.wire] for term in outputs), default=0)
     last = list(stages)
@@ -91,7 +91,7 @@ def is_wiring(wire: Wire, wires: Sequence[Wire]) -> bool:
     return False
 
 
-def _needed_widths(netlist: Netlist, outputs: Sequence[Term]) -> list[int]:
+def needed_widths(netlist: Netlist, outputs: Sequence[Term]) -> list[int]:
     """Bits of each wire that are read: a sum modulo a power of two needs no more of its parts."""
     wires = netlist.wires
     needed = [0] * len(wires)

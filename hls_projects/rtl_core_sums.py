@@ -1,10 +1,10 @@
-"""Matrix products as shifts and additions, each weight in canonical signed digits: no solver, hence the fallback."""
+"""Numbers as sums of signed powers of two."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from .rtl_core_netlist import Netlist, Term
+from .rtl_core_netlist import Term
 
 
 def signed_digits(number: int) -> Iterator[tuple[int, bool]]:
@@ -22,25 +22,3 @@ def signed_digits(number: int) -> Iterator[tuple[int, bool]]:
 def scaled(term: Term, shift: int, *, negative: bool = False) -> Term:
     """A term times a power of two, negated on request."""
     return Term(term.wire, term.shift + shift, term.negative != negative)
-
-
-def shift_add_sums(netlist: Netlist, sources: Sequence[Term], weight: Sequence[Sequence[int]]) -> list[list[Term]]:
-    """Summands of each row of a matrix product.
-
-    Args:
-        netlist: Where the terms live; nothing is added to it here.
-        sources: The vector.
-        weight: The matrix, a row for each result.
-
-    Returns:
-        For each row, terms whose sum is the result.
-    """
-    return [
-        [
-            scaled(source, power, negative=negative)
-            for source, factor in zip(sources, row, strict=True)
-            if netlist.value(source) != 0
-            for power, negative in signed_digits(factor)
-        ]
-        for row in weight
-    ]
