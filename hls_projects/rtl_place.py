@@ -12,6 +12,7 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -54,10 +55,11 @@ module harness (input wire clk, input wire serial_in, output wire serial_out);
   reg [{inputs}:0] in;
   reg [{outputs}:0] out;
   reg [15:0] count;
+  reg load;
   wire [{outputs}:0] result;
-  wire load = &count;
   always @(posedge clk) begin
-    count <= count + 1'b1;
+    count <= {{count, ~count[15]}};  // no carry: the harness must not be what is slow
+    load <= count[15];
     in <= {{in, serial_in}};
     out <= load ? result : {{out, serial_in}};
   end
@@ -79,6 +81,7 @@ class Placement(StrictModel):
         reason: Why it does not, else empty.
         used: LUT4 (carry and memories among them), FF, block RAM and multipliers, with the harness.
         frequencies: Highest frequency of the routed design by seed, MHz; empty where it does not fit.
+        wires: Delay of the wires of the slowest path over that of its cells, by seed.
     """
 
     top: str
@@ -87,6 +90,7 @@ class Placement(StrictModel):
     reason: str = ""
     used: dict[str, int]
     frequencies: dict[int, float] = Field(default_factory=dict)
+    wires: dict[int, float] = Field(default_factory=dict)
 
     @property
     def megahertz(self) -> float | None:
@@ -210,23 +214,37 @@ def _placed(
         if count > room:
             reason = f"{count:,} {name}, the {PART} has {AVAILABLE[name]:,}"
             return found.model_copy(update={"fits": False, "reason": reason})
-    frequencies = {}
+    frequencies: dict[int, float] = {}
+    wires: dict[int, float] = {}
     for seed in progress(seeds, description=f"{found.top} on the {PART}") if len(seeds) > 1 else seeds:
         try:
-            frequencies[seed] = _route(nextpnr, folder, seed=seed, target_mhz=target_mhz, seconds=seconds)
+            frequencies[seed], wires[seed] = _route(nextpnr, folder, seed=seed, target_mhz=target_mhz, seconds=seconds)
         except ToolError as error:
             if FULL.search(error.message):
                 return found.model_copy(update={"fits": False, "reason": error.message})
             raise
-    return found.model_copy(update={"frequencies": frequencies})
+    return found.model_copy(update={"frequencies": frequencies, "wires": wires})
 
 
-def _route(nextpnr: OpenTool, folder: Path, *, seed: int, target_mhz: float, seconds: float) -> float:
+def _route(nextpnr: OpenTool, folder: Path, *, seed: int, target_mhz: float, seconds: float) -> tuple[float, float]:
+    """Frequency, and delay of the wires of the slowest path over that of its cells."""
     arguments = ["--85k", "--package", "CABGA756", "--speed", "6", "--json", "placed.json", "--report", "report.json"]
     arguments += ["--seed", str(seed), "--freq", f"{target_mhz:g}", "--timing-allow-fail", "--lpf-allow-unconstrained"]
     nextpnr.run(arguments, folder=folder, seconds=seconds, purpose="place and route the design")
     try:
-        clocks = json.loads((folder / "report.json").read_text(encoding="utf-8"))["fmax"]
-        return round(min(float(clock["achieved"]) for clock in clocks.values()), 2)
-    except (OSError, ValueError, KeyError) as error:
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        frequency = min(float(clock["achieved"]) for clock in report["fmax"].values())
+        return round(frequency, 2), round(_wires(report["critical_paths"]), 2)
+    except (OSError, ValueError, KeyError, ZeroDivisionError) as error:
         raise ToolError("nextpnr reported no frequency", remedy="does the design have registers?") from error
+
+
+def _wires(paths: Sequence[Mapping[str, Any]]) -> float:
+    """Wires over cells of the slowest path between two registers of one clock."""
+
+    def total(path: Mapping[str, Any], *, routing: bool) -> float:
+        return sum(float(step["delay"]) for step in path["path"] if (step["type"] == "routing") == routing)
+
+    between = [path for path in paths if path["from"] == path["to"]]
+    slowest = max(between, key=lambda path: total(path, routing=True) + total(path, routing=False))
+    return total(slowest, routing=True) / total(slowest, routing=False)

@@ -100,7 +100,8 @@ def build(config: BuildConfig) -> BuildResult:
         The projects.
 
     Raises:
-        ToolError: The extra `build`, or `rtl` for the Verilog, is not installed, the compiler is missing or fails, or Yosys or nextpnr does.
+        ToolError: The extra `build`, or `rtl` for the Verilog, is not installed, or the compiler, Yosys or nextpnr is
+            missing or fails.
         ConfigError: A network is unknown, its configuration is not one for it, no network takes the vectors, or results
             of the vendors' tools would be lost.
         DataError: There is no model, or there are too few events or graphs.
