@@ -24,6 +24,7 @@ from .rtl_core_sums import signed_digits
 from .rtl_core_worker import DONE
 from .rtl_fields import Solver
 
+WORKER = "rtl_core_worker"
 WIDEST_WEIGHT, HIGHEST_WEIGHT = 24, 30  # da4ml takes weights as float32 and makes them int32
 
 
@@ -140,7 +141,7 @@ def _search(problem: Problem, *, name: str, seconds: float) -> Entry:
 
 def _run(request: IO[bytes], found: IO[bytes], log: IO[bytes], seconds: float) -> int | None:
     """Exit code of the search, or None if its time was up."""
-    command = [sys.executable, "-P", "-m", f"{__package__}.rtl_core_worker"]
+    command = [sys.executable, "-P", "-m", f"{__package__}.{WORKER}"]
     process = subprocess.Popen(command, stdin=request, stdout=found, stderr=log, start_new_session=True)
     try:
         return process.wait(seconds)
