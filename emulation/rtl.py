@@ -49,7 +49,8 @@ class RtlExecutor:
     Args:
         graph: The network.
         project: An RTL project written from it (or its folder); None writes one to `directory`.
-        directory: Where to write the project, with the compiled model in `model/`; None takes the user's cache.
+        directory: Where to write the project; None takes the user's cache.
+        models: Where to keep the compiled model; None takes the user's cache.
         config: How to write the project; a project given is taken as it is.
         stalls: Probability of a gap or of back-pressure in a cycle, on each stream.
         seed: Of the stalls, of the initial state, and of what lanes hold that mean nothing.
@@ -75,6 +76,7 @@ class RtlExecutor:
         *,
         project: RtlProject | Path | None = None,
         directory: Path | None = None,
+        models: Path | None = None,
         config: RtlConfig | None = None,
         stalls: float = 0.0,
         seed: int = 0,
@@ -97,7 +99,7 @@ class RtlExecutor:
             seed=seed,
             waveform=trace,
             verilator=verilator,
-            cache=None if directory is None else directory / "model",
+            cache=models,
         )
 
     def close(self) -> None:

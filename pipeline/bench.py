@@ -126,7 +126,8 @@ class Bench:
             return make_executor(kind, mutation.graph, threads=self.config.threads)
         if kind == "rtl":
             graph = narrow_accumulators(mutation.graph, mutation.accumulator_widths)
-            return make_executor(kind, graph, directory=directory, **self._rtl_options())
+            models = self.config.scratch / "models"  # gone with the run
+            return make_executor(kind, graph, directory=directory, models=models, **self._rtl_options())
         project = self.config.networks[network].project
         bounded = self._bounded(self.config.networks[network], mutation.graph)
         return make_executor(
