@@ -27,6 +27,7 @@ from ..emulation.rtl import RtlExecutor
 from ..emulation.rtl_faults import narrow_accumulators
 from ..hls_projects import HlsProject, ProjectConfig
 from ..hls_projects.rtl_config import RtlConfig
+from ..hls_projects.rtl_project import RtlProject
 from ..quantization import TypedGraph
 from .networks import Network
 from .tally import Tally
@@ -109,7 +110,9 @@ class Bench:
         if kind in ("native", "numpy"):
             options["threads"] = self.config.threads
         if kind == "rtl":
-            options |= self._rtl_options()
+            options |= self._rtl_options(network)
+            if network.rtl_project is not None:
+                options["project"] = network.rtl_project
         if kind == "csim":
             if network.project is not None:
                 options["project"] = network.project
@@ -127,7 +130,9 @@ class Bench:
         if kind == "rtl":
             graph = narrow_accumulators(mutation.graph, mutation.accumulator_widths)
             models = self.config.scratch / "models"  # gone with the run
-            return make_executor(kind, graph, directory=directory, models=models, **self._rtl_options())
+            return make_executor(
+                kind, graph, directory=directory, models=models, **self._rtl_options(self.config.networks[network])
+            )
         project = self.config.networks[network].project
         bounded = self._bounded(self.config.networks[network], mutation.graph)
         return make_executor(
@@ -139,8 +144,9 @@ class Bench:
             bounded=bounded,
         )
 
-    def _rtl_options(self) -> dict[str, Any]:
-        return {"config": self.config.rtl, "stalls": self.config.stalls, "seed": self.config.seed}
+    def _rtl_options(self, network: Network) -> dict[str, Any]:
+        config = rtl_config_of(network, self.config.rtl)
+        return {"config": config, "stalls": self.config.stalls, "seed": self.config.seed}
 
     def _bounded(self, network: Network, graph: TypedGraph) -> bool:
         return self.config.bounded and design_of(network, graph) == "dataflow"
@@ -155,6 +161,11 @@ def design_of(network: Network, graph: TypedGraph) -> str | None:
     """Design of a network's project, or the one it gets by default."""
     config = ProjectConfig() if network.project is None else HlsProject.load(network.project).config
     return config.resolved(graph).design
+
+
+def rtl_config_of(network: Network, default: RtlConfig) -> RtlConfig:
+    """How the RTL of a network is written: as its project was, if it has one."""
+    return default if network.rtl_project is None else RtlProject.load(network.rtl_project).config
 
 
 @dataclass(frozen=True, kw_only=True)

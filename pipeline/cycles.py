@@ -13,7 +13,7 @@ from ..detector import phi_sectors, read_graphs
 from ..emulation.inputs import check_inputs
 from ..emulation.rtl_cycles import CycleFigures
 from ..quantization import TypedGraph
-from .bench import Arrays, Bench
+from .bench import Arrays, Bench, rtl_config_of
 from .networks import Network
 from .vectors import graph_inputs, random_batch
 from .workers import Workers
@@ -110,7 +110,7 @@ def count_cycles(
     """
     tasks = []
     for network in networks:
-        graph = config.rtl.sized(graphs[network.name])
+        graph = rtl_config_of(network, config.rtl).sized(graphs[network.name])
         if network.feed == "sector" and config.graphs is not None:
             workload = f"phi sectors of pi/4 of {config.graphs.name}"
             batches = _sectors(config)

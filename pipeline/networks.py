@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from ..fpga_backend import NETWORKS
 from ..hls_projects.project import GRAPH_FOLDER, MANIFEST
 from ..models.zoo import zoo_names, zoo_path
 from ..quantization import TypedGraph
-from .layout import CHAIN, CHAIN_FILE, PROJECTS, SECTOR_NETWORK, SHIPPED_CHAIN, SHIPPED_SECTOR, Model, find_model
+from .layout import CHAIN, CHAIN_FILE, PROJECTS, RTL, SECTOR_NETWORK, SHIPPED_CHAIN, SHIPPED_SECTOR, Model, find_model
 
 Feed = Literal["embedding", "filter", "interaction_network", "sector"]
 GRAPH_FILE = "graph.json"
@@ -26,6 +27,7 @@ class Network:
         name: What it is called in results.
         graph: Typed graph directory.
         project: Its hls4ml project, if one was given.
+        rtl_project: Its RTL project, if one was given.
         checkpoint: Its Brevitas checkpoint, if one is kept.
         feed: Which inputs real events have for it; None for a network of another kind.
     """
@@ -33,6 +35,7 @@ class Network:
     name: str
     graph: Path
     project: Path | None = None
+    rtl_project: Path | None = None
     checkpoint: Path | None = None
     feed: Feed | None = None
 
@@ -96,11 +99,12 @@ def _in_directory(path: Path) -> list[Network]:
     if (path / GRAPH_FILE).is_file():
         return [Network(name=TypedGraph.load(path).name, graph=path)]
     if (path / MANIFEST).is_file():
-        graph = path / GRAPH_FOLDER
-        return [Network(name=TypedGraph.load(graph).name, graph=graph, project=path)]
+        network = Network(name=TypedGraph.load(path / GRAPH_FOLDER).name, graph=path / GRAPH_FOLDER)
+        return [replace(network, rtl_project=path) if is_rtl_project(path) else replace(network, project=path)]
     if (path / CHAIN_FILE).is_file() or (path / CHAIN / CHAIN_FILE).is_file():
         return list(_of_model(find_model(path)).values())
     built = sorted(item.parent for item in (path / PROJECTS).glob(f"*/{MANIFEST}"))
+    built = built or sorted(item.parent for item in (path / RTL).glob(f"*/{MANIFEST}"))
     if built:
         return [network for project in built for network in _in_directory(project)]
     raise ConfigError(
@@ -140,11 +144,21 @@ def _in_zoo(name: str) -> list[Network]:
 
 
 def _with_project(network: Network, projects: Path | None) -> Network:
-    if projects is None or network.project is not None:
+    if projects is None or network.project is not None or network.rtl_project is not None:
         return network
     folder = projects / PROJECTS if (projects / PROJECTS).is_dir() else projects
     names = [network.name, SECTOR_NETWORK] if network.feed == "sector" else [network.name]
     found = next((folder / name for name in names if (folder / name / MANIFEST).is_file()), None)
-    if found is None:
+    verilog = next((projects / RTL / name for name in names if (projects / RTL / name / MANIFEST).is_file()), None)
+    if found is None and verilog is None:
         raise DataError(f"{folder} holds no project of {network.name}", remedy="run hitfabric build again")
-    return replace(network, project=found)
+    return replace(network, project=found, rtl_project=verilog)
+
+
+def is_rtl_project(directory: Path) -> bool:
+    """Whether a project is one of Verilog rather than of hls4ml; a malformed one is neither."""
+    try:
+        manifest = json.loads((directory / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("kind") == "rtl"

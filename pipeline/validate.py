@@ -166,6 +166,8 @@ def validate(config: ValidateConfig) -> ValidateResult:
     graphs = {network.name: TypedGraph.load(network.graph) for network in selection.networks}
     streams = any(design_of(network, graphs[network.name]) == "dataflow" for network in selection.networks)
     check_needed("bounded", given=config.bounded, needs="a network in the dataflow design", there=streams)
+    written = any(network.rtl_project is None for network in selection.networks)
+    check_needed("rtl", given=config.rtl != RtlConfig(), needs="a network without an RTL project", there=written)
     key = run_key(config, graphs, executors, files=_made_from(selection.networks, executors))
     jobs = config.jobs or len(os.sched_getaffinity(0))
     with Parts(config.out, key=key, resume=config.resume) as parts:
@@ -216,11 +218,12 @@ def _check_settings(config: ValidateConfig) -> None:
     """Refuse settings that would have no effect."""
     events = config.events is not None
     with_csim = config.executors is None or "csim" in config.executors
-    check_needed("projects", given=config.projects, needs="the executor csim", there=with_csim)
+    with_rtl = config.executors is not None and RTL in config.executors
+    with_project = with_csim or with_rtl
+    check_needed("projects", given=config.projects, needs="the executor csim or rtl", there=with_project)
     check_needed("bounded", given=config.bounded, needs="the executor csim", there=with_csim)
     check_needed("everything", given=config.everything, needs="events or graphs", there=events or config.graphs)
     check_needed("event_names", given=config.event_names, needs="events", there=events)
-    with_rtl = config.executors is not None and RTL in config.executors
     check_needed("stalls", given=config.stalls != STALLS, needs="the executor rtl", there=with_rtl)
     check_needed("rtl", given=config.rtl != RtlConfig(), needs="the executor rtl", there=with_rtl)
     check_needed("mutate_executors", given=config.mutate_executors, needs="mutate", there=config.mutate)
@@ -232,6 +235,8 @@ def _made_from(networks: Sequence[Network], executors: Sequence[str]) -> list[Pa
     for network in networks:
         if "csim" in executors and network.project is not None:
             files.append(network.project / MANIFEST)  # it holds the hash of every source
+        if RTL in executors and network.rtl_project is not None:
+            files.append(network.rtl_project / MANIFEST)
         if BREVITAS in executors and network.checkpoint is not None:
             files.append(network.checkpoint)
     return files

@@ -279,7 +279,7 @@ def test_unknown_names(lively: Path, tmp_path: Path, values: dict[str, Any], nam
         ({"networks": ("sector-in-8",), "events": Path("/nowhere")}, "no network chosen takes events"),
         ({"bounded": True}, "bounded needs the executor csim"),
         ({"networks": ("filter",), "bounded": True, "executors": ("golden", "csim")}, "bounded needs a network in the"),
-        ({"projects": Path("/nowhere")}, "projects needs the executor csim"),
+        ({"projects": Path("/nowhere")}, "projects needs the executor csim or rtl"),
         ({"everything": True}, "everything needs events or graphs"),
         ({"event_names": ("event000000001",)}, "event_names needs events"),
         (

@@ -28,7 +28,9 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Typed graph directory of the network that the engine computes, sound whatever is asked for."""
     row_network().save(tmp_path / "network")
 
-    def written(graph: TypedGraph, directory: Path = tmp_path, *, config: RtlConfig | None = None) -> RtlProject:
+    def written(
+        graph: TypedGraph, directory: Path = tmp_path / "cached", *, config: RtlConfig | None = None
+    ) -> RtlProject:
         return row_engine(directory, graph)
 
     monkeypatch.setattr(rtl, "cached_rtl_project", written)
@@ -54,6 +56,23 @@ def test_outputs_are_compared_and_cycles_counted(network: Path) -> None:
     assert (figures["mismatches"], figures["left_out"], figures["kind"]) == (0, 0, "simulated")
     assert found["cycles_by_network"] == {"bytes": found["cycles"]}
     assert json.loads((network.parent / "out" / "validation.json").read_text())["cycles"] == found["cycles"]
+
+
+@pytest.mark.parametrize("given", ["directory", "run", "projects"])
+def test_a_project_is_validated_as_it_was_built(network: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    run = network.parent / "built"
+    row_engine(run / "rtl" / "bytes", row_network())
+    monkeypatch.setattr(rtl, "cached_rtl_project", None)  # nothing is written
+    named = {
+        "directory": {"networks": (str(run / "rtl" / "bytes"),)},
+        "run": {"networks": (str(run),)},
+        "projects": {"projects": run},
+    }
+    result = validate(settings(network, **named[given]))
+    assert result.passed
+    assert result.ladder.compared > 100
+    with pytest.raises(ConfigError, match="rtl needs a network without an RTL project"):
+        validate(settings(network, rtl=RtlConfig(edge_lanes=2), **named[given]))
 
 
 def test_rtl_is_only_run_when_named(network: Path) -> None:

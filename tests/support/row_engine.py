@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hitfabric.hls_projects.project import GRAPH_FOLDER
 from hitfabric.hls_projects.rtl_config import RtlConfig
 from hitfabric.hls_projects.rtl_fields import Field
-from hitfabric.hls_projects.rtl_project import RtlProject, RtlStream
+from hitfabric.hls_projects.rtl_project import RtlProject, RtlStream, write_rtl_manifest
 from hitfabric.quantization import FixedPoint, GraphBuilder, TypedGraph
 
 from .row_pass import LANES, SOURCE
@@ -30,7 +32,10 @@ def row_network() -> TypedGraph:
 
 
 def row_engine(directory: Path, graph: TypedGraph) -> RtlProject:
-    """The project of `row_network`, as if it had been written for it."""
+    """The project of `row_network` in a folder, as if it had been written for it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copy(SOURCE, directory)
+    graph.save(directory / GRAPH_FOLDER)
     sides: list[dict[str, Any]] = [
         {"name": "s_axis_rows", "direction": "in", "tensor": "byte"},
         {"name": "m_axis_rows", "direction": "out", "tensor": "sum"},
@@ -45,13 +50,15 @@ def row_engine(directory: Path, graph: TypedGraph) -> RtlProject:
         )
         for side in sides
     )
-    return RtlProject(
+    project = RtlProject(
         directory=directory,
         top="row_pass",
         graph=graph,
-        sources=(SOURCE,),
+        sources=(directory / SOURCE.name,),
         streams=streams,
         config=RtlConfig(),
         passes=(),
         cores=(),
     )
+    write_rtl_manifest(project)
+    return project
