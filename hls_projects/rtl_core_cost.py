@@ -27,7 +27,7 @@ def _luts(wires: Sequence[Wire], wire: Wire, width: int) -> int:
     if isinstance(operation, Sum):
         return width if operation.reverse else max(0, width - operation.shift)
     if isinstance(operation, Count):
-        return width - first_column(wires, operation, width)
+        return width - first_column(operation, width)
     if isinstance(operation, Round):
         return width + -(-operation.shift // 5)
     if isinstance(operation, Clip):

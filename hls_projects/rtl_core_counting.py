@@ -1,18 +1,20 @@
-"""Sums of many terms for 6-input LUTs: six operands become one in three additions instead of five.
+"""Sums of many terms for 6-input LUTs: six rows of bits become one in three additions instead of five.
 
 The ones among five bits of a column number 0 to 5, three bits. An adder of an FPGA spends a LUT on each bit, to make
 the exclusive or of the two bits that it adds; as one of them may be any function of five more, each bit of the count is
-added without logic of its own. Negated and signed terms are added as unsigned bits and a constant that makes up for it;
-a constant takes no LUT beside two or five tracks, as the count of up to seven ones has three bits too.
+added without logic of its own. Signed and negated terms are added as unsigned bits, and a constant makes up for it; it
+takes no LUT beside five bits or two, as six or three ones count to no more bits.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from .rtl_core_netlist import Count, Form, Netlist, Term, Track, Wire, bits_of
+from .rtl_core_netlist import Count, Form, Netlist, Piece, Term, Track, bits_of
 
-BLOCK = 6  # tracks of one block, the base among them
+FULL = 6  # bits of a column that three additions make one
 
 
 def total(netlist: Netlist, terms: Sequence[Term]) -> Term:
@@ -30,8 +32,9 @@ def total(netlist: Netlist, terms: Sequence[Term]) -> Term:
     if len(variable) <= 2:
         return _short(netlist, variable, constant)
     form = netlist.form([*variable, netlist.constant(constant)])
-    offset = constant + sum(_offset(netlist, term) for term in variable)
-    return _Heap(netlist, variable, form, offset).sum()
+    if len(set(netlist.form_range(form))) == 1:
+        return netlist.constant(netlist.form_range(form)[0])
+    return _Heap(netlist, variable, form, constant).sum()
 
 
 def _short(netlist: Netlist, variable: Sequence[Term], constant: int) -> Term:
@@ -42,124 +45,158 @@ def _short(netlist: Netlist, variable: Sequence[Term], constant: int) -> Term:
     return netlist.add(first, variable[1]) if len(variable) == 2 else first
 
 
-def _offset(netlist: Netlist, term: Term) -> int:
-    """What a term is worth beyond its unsigned bits."""
-    wire = netlist.wires[term.wire]
-    ones = (1 << wire.width) - 1
-    top = (1 << (wire.width - 1)) if wire.low < 0 else 0  # x = bits - top
-    return -(ones - top if term.negative else top) << term.shift
+class Bit(NamedTuple):
+    """One bit of a wire, in order of when it is made."""
 
-
-def _largest(netlist: Netlist, term: Term) -> int:
-    """Largest value of a term's unsigned bits."""
-    return netlist.range(term)[1] - _offset(netlist, term)
+    depth: int
+    wire: int
+    place: int
+    inverted: bool
 
 
 class _Heap:
-    """Terms of one sum, reduced round by round; the last round knows the exact range."""
+    """Bits of one sum by column, reduced block by block; the last block knows the exact range."""
 
-    def __init__(self, netlist: Netlist, terms: Sequence[Term], form: Form, offset: int) -> None:
+    def __init__(self, netlist: Netlist, terms: Sequence[Term], form: Form, constant: int) -> None:
         self._netlist = netlist
-        self._terms = list(terms)
         self._form = form
         self._range = netlist.form_range(form)
-        self._offset = offset
+        self._width = bits_of(*self._range)
+        self._columns: dict[int, list[Bit]] = defaultdict(list)
+        self._constant = constant
+        for term in terms:
+            self._enter(term)
+        for column in self._columns.values():
+            column.sort()
+
+    def _enter(self, term: Term) -> None:
+        """Add a term's bits, and take from the constant what they are worth beyond the term."""
+        wire = self._netlist.wires[term.wire]
+        top = wire.width - 1
+        for place in range(wire.width):
+            if place + term.shift < self._width:
+                inverted = term.negative != (place == top and wire.low < 0)
+                self._columns[place + term.shift].append(Bit(wire.depth, term.wire, place, inverted))
+        signed = (1 << top) if wire.low < 0 else 0  # x = bits with the sign inverted - signed
+        self._constant -= (((1 << wire.width) - 1 - signed) if term.negative else signed) << term.shift
 
     def sum(self) -> Term:
-        if self._range[0] == self._range[1]:
-            return self._netlist.constant(self._range[0])
-        while True:
-            tracks, waiting = self._ready()
-            blocks = [tracks[i : i + BLOCK] for i in range(0, len(tracks), BLOCK)]
-            if len(blocks) == 1 and not waiting:
-                return self._last(blocks[0])
-            if len(blocks[-1]) == 1:  # nothing to add it to yet
-                waiting += blocks.pop()[0]
-            self._terms = waiting + [self._inner(block) for block in blocks]
+        """Reduce to at most six bits a column, then to one number: the last block is the one that is full."""
+        while (height := max(map(len, self._columns.values()))) > FULL:
+            target = FULL
+            while target * FULL < height:
+                target *= FULL
+            for depth in sorted({bit.depth for column in self._columns.values() for bit in column}):
+                self._reduce(target, depth)
+        return self._last()
 
-    def _ready(self) -> tuple[list[Track], list[Term]]:
-        """Terms made first, as tracks, and those that come later."""
-        depths = sorted(self._netlist.depth(term) for term in self._terms)
-        depth = depths[min(len(depths) - 1, 2)]  # one or two wait for a third
-        ready = [term for term in self._terms if self._netlist.depth(term) <= depth]
-        tracks = self._tracks(ready)
-        if len(tracks) == 1:  # side by side: nothing to add among themselves
-            return self._tracks(self._terms), []
-        return tracks, [term for term in self._terms if self._netlist.depth(term) > depth]
+    def _reduce(self, target: int, depth: int) -> None:
+        """Reduce columns higher than `target` as far as bits made by `depth` allow, and no further."""
+        made: list[tuple[int, Term]] = []
+        added = [0] * (self._width + FULL)  # bits that this round's sums will put into each column
+        while counts := self._excess(target, depth, added):
+            columns = range(min(counts), max(counts) + 1)
+            term = self._inner({column: self._take(column, counts[column]) for column in columns})
+            made.append((columns.start, term))
+            for column in range(columns.start, columns.start + self._netlist.wires[term.wire].width):
+                added[column] += 1
+        for column, term in made:
+            wire = self._netlist.wires[term.wire]
+            for place in range(min(wire.width, self._width - column)):
+                self._columns[column + place].append(Bit(wire.depth, term.wire, place, False))
+                self._columns[column + place].sort()
 
-    def _tracks(self, terms: Sequence[Term]) -> list[Track]:
-        """Terms beside each other on as few tracks as their columns allow, similar tracks together."""
-        tracks: list[list[Term]] = []
-        for term in sorted(terms, key=lambda term: (term.shift, self._top(term), term.wire)):
-            free = [track for track in tracks if self._top(track[-1]) <= term.shift]
-            if free:
-                max(free, key=lambda track: self._top(track[-1])).append(term)
-            else:
-                tracks.append([term])
-        return sorted((tuple(track) for track in tracks), key=lambda track: (self._top(track[-1]), track[0].shift))
+    def _excess(self, target: int, depth: int, added: Sequence[int]) -> dict[int, int]:
+        """The longest row of columns that are too high, and how many bits of each to make one."""
+        best: dict[int, int] = {}
+        run: dict[int, int] = {}
+        for column in range(self._width + 1):
+            bits = self._columns.get(column, []) if column < self._width else []
+            ready = sum(bit.depth <= depth for bit in bits)
+            excess = len(bits) + added[column] - target + bool(run)  # the carry of the columns below comes too
+            if excess > 0 and ready > 1:
+                run[column] = min(FULL, ready, excess + 1)
+                continue
+            best = max(best, run, key=len)
+            run = {}
+        return best
 
-    def _top(self, term: Term) -> int:
-        return term.shift + self._netlist.wires[term.wire].width
+    def _inner(self, taken: dict[int, list[Bit]]) -> Term:
+        first = min(taken)
+        base, tracks = _tracks(taken, first=first)
+        high = sum(len(bits) << (column - first) for column, bits in taken.items())
+        return self._rows(base, tracks, 0, low=0, high=min(high, (1 << (self._width - first)) - 1))
 
-    def _inner(self, block: Sequence[Track]) -> Term:
-        base, tracks = self._with_base(block)
-        high = sum(self._bounds(block))
-        return self._rows(base, tracks, 0, low=0, high=high, modulus=1 << high.bit_length())
+    def _take(self, column: int, count: int) -> list[Bit]:
+        bits = self._columns[column]
+        self._columns[column] = bits[count:]
+        return bits[:count]
 
-    def _last(self, block: Sequence[Track]) -> Term:
-        base, tracks = self._with_base(block)
+    def _last(self) -> Term:
+        base, tracks = _tracks(self._columns, first=0)
         low, high = self._range
-        modulus = 1 << bits_of(low, high)
-        return self._rows(base, tracks, self._offset % modulus, low=low, high=high, modulus=modulus, form=self._form)
+        return self._rows(base, tracks, self._constant % (1 << self._width), low=low, high=high, form=self._form)
 
     def _rows(
-        self,
-        base: Track,
-        tracks: tuple[Track, ...],
-        constant: int,
-        *,
-        low: int,
-        high: int,
-        modulus: int,
-        form: Form | None = None,
+        self, base: Track, tracks: tuple[Track, ...], constant: int, *, low: int, high: int, form: Form | None = None
     ) -> Term:
-        """The steps of one block; what is between them is held modulo `modulus`, the last is within `[low, high]`."""
-        rows = (len(tracks) + (constant != 0)).bit_length()
-        most = sum(self._bounds([base]))
+        """The steps of one block; what is between them is held modulo a power of two, the last is in `[low, high]`."""
+        width = bits_of(low, high)
+        heights = _heights(Count(base, tracks, constant, 0, 0), width)
+        rows = max(1, max(heights).bit_length())
+        most = sum(((1 << piece.bits) - 1) << piece.column for piece in base)
         for row in range(rows - 1):
             step = Count(base, tracks, constant, row, rows)
-            most += counted_bits(self._netlist.wires, step, modulus.bit_length()) << row
-            base = (self._netlist.count(step, low=0, high=min(most, modulus - 1)),)
+            most = min((1 << width) - 1, most + (_counted(step, width) << row))
+            made = self._netlist.count(step, low=0, high=most)
+            base = (Piece(made.wire, 0, most.bit_length(), 0, False),)
         return self._netlist.count(Count(base, tracks, constant, rows - 1, rows), low=low, high=high, form=form)
 
-    def _bounds(self, tracks: Sequence[Track]) -> list[int]:
-        """Largest value of each track's unsigned bits."""
-        return [sum(_largest(self._netlist, term) for term in track) for track in tracks]
 
-    def _with_base(self, block: Sequence[Track]) -> tuple[Track, tuple[Track, ...]]:
-        """The track that the others are added to: one without inverted bits, low, and wide."""
+def _tracks(columns: dict[int, list[Bit]], *, first: int) -> tuple[Track, tuple[Track, ...]]:
+    """Bits of each column as a base and tracks, columns counted from `first`; no bit of the base is inverted if it can.
 
-        def badness(track: Track) -> tuple[bool, int, int]:
-            inverted = any(term.negative for term in track)
-            return inverted, track[0].shift, -sum(self._top(term) - term.shift for term in track)
+    An inverted bit costs nothing among those that are counted, but a LUT in the base.
+    """
+    rows: list[list[tuple[int, Bit]]] = []
+    for column in sorted(columns):
+        bits = sorted(columns[column], key=lambda bit: (bit.inverted, bit.depth, bit.wire))
+        for place, bit in enumerate(bits):
+            if place == len(rows):
+                rows.append([])
+            rows[place].append((column - first, bit))
+    tracks = [_pieces(row) for row in rows]
+    return tracks[0], tuple(tracks[1:])
 
-        base = min(block, key=badness)
-        rest = list(block)
-        rest.remove(base)
-        return base, tuple(rest)
+
+def _pieces(row: Sequence[tuple[int, Bit]]) -> Track:
+    pieces: list[Piece] = []
+    for column, bit in row:
+        last = pieces[-1] if pieces else None
+        following = last is not None and (last.wire, last.inverted) == (bit.wire, bit.inverted)
+        if last and following and (last.column + last.bits, last.start + last.bits) == (column, bit.place):
+            pieces[-1] = last._replace(bits=last.bits + 1)
+        else:
+            pieces.append(Piece(bit.wire, bit.place, 1, column, bit.inverted))
+    return tuple(pieces)
 
 
-def first_column(wires: Sequence[Wire], operation: Count, width: int) -> int:
+def first_column(operation: Count, width: int) -> int:
     """Lowest bit of a sum of `width` bits that a step changes; `width` if it changes none."""
-    columns = counted_bits(wires, operation, width)
+    columns = _counted(operation, width)
     lowest = (columns & -columns).bit_length() - 1
     return min(width, lowest + operation.row) if columns else width
 
 
-def counted_bits(wires: Sequence[Wire], operation: Count, width: int) -> int:
+def _counted(operation: Count, width: int) -> int:
     """Columns below `width`, as bits, in which enough ones can come together for a step's bit of the count."""
-    heights = [operation.constant >> column & 1 for column in range(width)]
-    for term in (term for track in operation.tracks for term in track):
-        for column in range(term.shift, min(width, term.shift + wires[term.wire].width)):
-            heights[column] += 1
+    heights = _heights(operation, width)
     return sum(1 << column for column, height in enumerate(heights) if height >> operation.row)
+
+
+def _heights(operation: Count, width: int) -> list[int]:
+    heights = [operation.constant >> column & 1 for column in range(width)]
+    for piece in (piece for track in operation.tracks for piece in track):
+        for column in range(piece.column, min(width, piece.column + piece.bits)):
+            heights[column] += 1
+    return heights

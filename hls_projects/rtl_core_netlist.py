@@ -59,15 +59,25 @@ class Clip(NamedTuple):
     high: int
 
 
-Track = tuple[Term, ...]  # terms whose bits do not overlap, lowest first
+class Piece(NamedTuple):
+    """Bits `start` to `start + bits - 1` of a wire as they are, or inverted, in columns from `column` on."""
+
+    wire: int
+    start: int
+    bits: int
+    column: int
+    inverted: bool
+
+
+Track = tuple[Piece, ...]  # pieces in columns of their own, the lowest first
 
 
 class Count(NamedTuple):
     """`base` plus one bit of the count of ones in each column of `tracks` and `constant`, worth `2**row` there.
 
-    Each term stands for unsigned bits: the sign bit of a signed wire is inverted, and all bits of a negated one. With
-    rows 0, 1 and 2 one after another, up to five tracks and a constant are added to the base in three additions, each
-    of which needs one 6-input LUT a bit: five inputs for the bit of the count, one for the base.
+    All bits are unsigned. With rows 0, 1 and 2 one after another, up to five tracks and a constant are added to the
+    base in three additions, each of which needs one 6-input LUT a bit: five inputs for the bit of the count, one for
+    the base.
     """
 
     base: Track
@@ -174,8 +184,8 @@ class Netlist:
 
     def count(self, operation: Count, *, low: int, high: int, form: Form | None = None) -> Term:
         """A step of an addition by counting, whose result modulo its width is known to be within `[low, high]`."""
-        terms = [*operation.base, *(term for track in operation.tracks for term in track)]
-        depth = 1 + max((self.depth(term) for term in terms), default=0)
+        pieces = [*operation.base, *(piece for track in operation.tracks for piece in track)]
+        depth = 1 + max((self.wires[piece.wire].depth for piece in pieces), default=0)
         known = len(self.wires)
         index = self._wire(operation, low, high, depth)
         if form is not None and index == known and low != high:

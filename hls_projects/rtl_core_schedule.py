@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .rtl_core_counting import first_column
-from .rtl_core_netlist import Clip, Constant, Count, InputBits, Netlist, Round, Sum, Term, Wire
+from .rtl_core_netlist import Clip, Constant, Count, InputBits, Netlist, Piece, Round, Sum, Term, Wire
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +65,15 @@ def operands(wire: Wire) -> tuple[int, ...]:
     if isinstance(operation, Sum):
         return operation.low, operation.high
     if isinstance(operation, Count):
-        return tuple(term.wire for term in terms_of(operation))
+        return tuple(piece.wire for piece in pieces_of(operation))
     if isinstance(operation, Round | Clip):
         return (operation.wire,)
     return ()
 
 
-def terms_of(operation: Count) -> list[Term]:
-    """Terms that a step of an addition by counting reads."""
-    return [*operation.base, *(term for track in operation.tracks for term in track)]
+def pieces_of(operation: Count) -> list[Piece]:
+    """Bits that a step of an addition by counting reads."""
+    return [*operation.base, *(piece for track in operation.tracks for piece in track)]
 
 
 def is_wiring(wire: Wire, wires: Sequence[Wire]) -> bool:
@@ -87,7 +87,7 @@ def is_wiring(wire: Wire, wires: Sequence[Wire]) -> bool:
         low = wires[operation.low]
         return not operation.subtract and low.low >= 0 and low.width <= operation.shift
     if isinstance(operation, Count):
-        return first_column(wires, operation, wire.width) == wire.width
+        return first_column(operation, wire.width) == wire.width
     return False
 
 
@@ -105,9 +105,9 @@ def needed_widths(netlist: Netlist, outputs: Sequence[Term]) -> list[int]:
             for source, bits in ((operation.low, width), (operation.high, width - operation.shift)):
                 needed[source] = max(needed[source], min(bits, wires[source].width))
         elif isinstance(operation, Count):
-            for term in terms_of(operation):
-                bits = min(width - term.shift, wires[term.wire].width)
-                needed[term.wire] = max(needed[term.wire], bits)
+            for piece in pieces_of(operation):
+                bits = piece.start + max(0, min(piece.bits, width - piece.column))
+                needed[piece.wire] = max(needed[piece.wire], bits if bits > piece.start else 0)
         elif isinstance(operation, Round | Clip):
             needed[operation.wire] = wires[operation.wire].width
     return needed

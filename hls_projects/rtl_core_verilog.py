@@ -139,7 +139,7 @@ class _Writer:
 
     def _count(self, index: int, count: Count, width: int) -> str:
         """Adds one bit of the count of each column; the bits below the first such column pass."""
-        stage, start = self._plan.stages[index], first_column(self._wires, count, width)
+        stage, start = self._plan.stages[index], first_column(count, width)
         base = self._track(count.base, width, stage)
         if start == width:
             return f"    wire [{width - 1}:0] v{index} = {base};\n"
@@ -157,20 +157,16 @@ class _Writer:
         return f"{text}    wire [{width - 1}:0] v{index} = {total};\n"
 
     def _track(self, track: Track, width: int, stage: int) -> str:
-        """Terms beside each other as unsigned bits."""
+        """Pieces in their columns, zeros elsewhere."""
         parts, place = [], 0
-        for term in track:
-            wire = self._wires[term.wire]
-            bits = min(wire.width, width - term.shift)
+        for piece in track:
+            bits = min(piece.bits, width - piece.column)
             if bits <= 0:
                 break
-            ones = (1 << wire.width) - 1
-            mask = (1 << (wire.width - 1) if wire.low < 0 else 0) ^ (ones if term.negative else 0)
-            parts += [f"{term.shift - place}'b0"] if term.shift > place else []
-            text = self._slice(term.wire, 0, bits, stage=stage)
-            mask &= (1 << bits) - 1
-            parts.append(f"{text} ^ {_literal(mask, bits)}" if mask else text)
-            place = term.shift + bits
+            parts += [f"{piece.column - place}'b0"] if piece.column > place else []
+            text = self._slice(piece.wire, piece.start, bits, stage=stage)
+            parts.append(f"~{text}" if piece.inverted else text)
+            place = piece.column + bits
         parts += [f"{width - place}'b0"] if width > place else []
         return f"{{{', '.join(reversed(parts))}}}"
 

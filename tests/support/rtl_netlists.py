@@ -57,15 +57,13 @@ def _value(netlist: Netlist, values: Sequence[int], operation: object, row: int)
 
 def _track(netlist: Netlist, values: Sequence[int], track: Track) -> int:
     total = 0
-    for term in track:
-        wire = netlist.wires[term.wire]
-        bits = values[term.wire] & ((1 << wire.width) - 1)
-        if wire.low < 0:
-            bits ^= 1 << (wire.width - 1)
-        if term.negative:
-            bits ^= (1 << wire.width) - 1
-        assert total >> term.shift == 0, "terms of a track overlap"
-        total |= bits << term.shift
+    for piece in track:
+        width = netlist.wires[piece.wire].width
+        assert piece.start + piece.bits <= width
+        ones = (1 << piece.bits) - 1
+        bits = ((values[piece.wire] & ((1 << width) - 1)) >> piece.start) & ones
+        assert total >> piece.column == 0, "pieces of a track overlap"
+        total |= (bits ^ ones if piece.inverted else bits) << piece.column
     return total
 
 
