@@ -59,7 +59,18 @@ def cell_rows(
     equal: str = "",
 ) -> Iterator[RtlRow]:
     """LUT, FF, memories and DSP of a design, and its frequency."""
-    wanted = ("LUT", "LUT as memory", "FF", "CARRY4", "BRAM18", "URAM", "DSP", "logic levels", "frequency")
+    wanted = (
+        "LUT",
+        "LUT in pairs",
+        "LUT as memory",
+        "FF",
+        "CARRY4",
+        "BRAM18",
+        "URAM",
+        "DSP",
+        "logic levels",
+        "frequency",
+    )
     if found is None:
         yield RtlRow(workload=workload, quantity="LUT", value=None, kind=f"not measured: {reason}")
         return

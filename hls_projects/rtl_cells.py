@@ -44,8 +44,12 @@ KNOWN = {*LUT_SIZES, *LUT_RAM, *SHIFT_REGISTERS, *FLIP_FLOPS, *CARRY, *MULTIPLEX
 
 def lut_total(cells: Mapping[str, int]) -> int:
     """LUTs of a netlist: logic, memories and shift registers together, as the vendor's reports count them."""
-    logic = sum(count for name, count in cells.items() if name in LUT_SIZES)
-    return logic + lut_memories(cells) + _sum(cells, SHIFT_REGISTERS)
+    return lut_logic(cells) + lut_memories(cells) + _sum(cells, SHIFT_REGISTERS)
+
+
+def lut_logic(cells: Mapping[str, int]) -> int:
+    """LUTs used as logic."""
+    return sum(count for name, count in cells.items() if name in LUT_SIZES)
 
 
 def lut_memories(cells: Mapping[str, int]) -> int:

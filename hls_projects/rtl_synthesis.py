@@ -13,10 +13,11 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..core import StrictModel, ToolError
-from .report_figure import ReportFigure
-from .rtl_cells import cell_figures, figure_count, lut_total, other_cells
+from .report_figure import ESTIMATED, ReportFigure
+from .rtl_cells import cell_figures, figure_count, lut_logic, lut_total, other_cells
 from .rtl_logic_path import LogicPath, read_logic_path
 from .rtl_open_tools import OpenTool, cached_result, find_open_tool, keep_modules, set_parameters, staged
 
@@ -32,7 +33,7 @@ read_verilog -sv {sources}
 hierarchy -check -top {top}
 {keep}
 synth_xilinx -flatten -family {family} -noiopad -noclkbuf -top {top}
-tee -q -o {statistics} stat -json
+tee -q -o {statistics} stat -json -tech xilinx
 setattr -mod -unset keep_hierarchy *
 flatten
 delete =A:blackbox =A:whitebox
@@ -50,11 +51,13 @@ class ModuleCells(StrictModel):
         name: Name of the module; variants by parameters are one.
         instances: Instances in the whole design.
         cells: Cells by type, those of kept modules below not among them.
+        packed: LUTs of logic after small ones are put in pairs into one, as Yosys estimates it.
     """
 
     name: str
     instances: int
     cells: dict[str, int]
+    packed: int
 
     @property
     def lut(self) -> int:
@@ -97,8 +100,16 @@ class Synthesis(StrictModel):
         return other_cells(self.cells)
 
     def figures(self) -> tuple[ReportFigure, ...]:
-        """LUT (total and by size), FF, CARRY4, memories, DSP of the whole design."""
-        return cell_figures(self.cells, source=f"{self.tool}, {NOTE}")
+        """LUT (total, by size, and in pairs), FF, CARRY4, memories, DSP of the whole design."""
+        cells = self.cells
+        packed = sum(module.packed for module in self.modules) + lut_total(cells) - lut_logic(cells)
+        pairs = ReportFigure(
+            name="LUT in pairs",
+            value=float(packed),
+            kind=ESTIMATED,
+            source=f"{self.tool}: its estimate where two LUTs of up to five inputs share one of six",
+        )
+        return (*cell_figures(cells, source=f"{self.tool}, {NOTE}"), pairs)
 
     def count(self, name: str) -> int:
         """One of the figures by its name, such as `LUT`; 0 where the design has none.
@@ -173,18 +184,24 @@ def _run(tool: OpenTool, folder: Path, script: str, *, top: str, seconds: float)
     )
 
 
-def _modules(statistics: Mapping[str, Mapping[str, Mapping[str, int]]], top: str) -> tuple[ModuleCells, ...]:
+def _modules(statistics: Mapping[str, Mapping[str, Any]], top: str) -> tuple[ModuleCells, ...]:
     """Cells of each module times its instances, from the top down."""
     # Names of modules have a backslash here, and as types of cells have none.
     cells = {name.removeprefix("\\"): dict(module["num_cells_by_type"]) for name, module in statistics.items()}
+    estimates = {name.removeprefix("\\"): int(module["estimated_num_lc"]) for name, module in statistics.items()}
     instances = _instances(cells, next(name for name in cells if _plain(name) == top))
     totals: dict[str, Counter[str]] = {}
+    packed: Counter[str] = Counter()
     numbers: Counter[str] = Counter()
     for name, count in instances.items():
         own = {kind: number * count for kind, number in cells[name].items() if kind not in cells}
         totals.setdefault(_plain(name), Counter()).update(own)
         numbers[_plain(name)] += count
-    found = [ModuleCells(name=name, instances=numbers[name], cells=dict(total)) for name, total in totals.items()]
+        packed[_plain(name)] += count * estimates[name]
+    found = [
+        ModuleCells(name=name, instances=numbers[name], cells=dict(total), packed=packed[name])
+        for name, total in totals.items()
+    ]
     return tuple(sorted(found, key=lambda module: (-module.lut, module.name)))
 
 

@@ -28,7 +28,7 @@ from .vectors import Arrays
 POINTS = "points"
 RESULT = "explore.json"
 FIGURE = "explore.png"
-KEPT = ("LUT", "LUT as memory", "FF", "CARRY4", "BRAM18", "URAM", "DSP", "logic levels", "frequency")
+KEPT = ("LUT", "LUT in pairs", "LUT as memory", "FF", "CARRY4", "BRAM18", "URAM", "DSP", "logic levels", "frequency")
 UNMEASURED = "not measured"
 
 
