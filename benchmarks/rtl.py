@@ -1,10 +1,11 @@
 """Cycles and cells of the RTL engine beside published designs: simulated with Verilator, counted with Yosys.
 
-    python benchmarks/rtl.py --graphs DIR [--json FILE] [--only sector small ...] [--checked 10000] [--place]
+    python benchmarks/rtl.py --graphs DIR [--json FILE] [--only sector small ...] [--place]
 
 DIR holds graphs (.npz) such as TrackML's `plus_2GeV`. Every figure says how it is known; every reference says where it
 is from, and whether it is of equal work. Cycles become times at an assumed clock of 200 MHz, which nobody has reached
-on a card here. What one part measures is cached, so that a run that was cut short goes on quickly.
+on a card here. That the outputs are right is what rtl_exactness.py shows. Cells are cached, so that a run that was cut
+short goes on quickly.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from rtl_cases import Case, check_equality, sector_graphs
+from rtl_cases import Case, sector_graphs
+from rtl_chain import chain_rows
 from rtl_rows import RtlRow
 from rtl_targets import four_bit_rows, large_rows, scatter_rows, sector_rows, small_rows, spacing_rows
 
@@ -27,7 +29,7 @@ PARTS: dict[str, Callable[[Case], Iterator[RtlRow]]] = {
     "small": small_rows,
     "large": large_rows,
     "spacing": spacing_rows,
-    "equality": check_equality,
+    "chain": chain_rows,
 }
 
 
@@ -38,9 +40,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", nargs="+", choices=tuple(PARTS), default=tuple(PARTS))
     parser.add_argument("--lanes", type=int, default=8, help="edges per cycle of the sector design")
-    parser.add_argument("--node-lanes", type=int, default=8, help="nodes per cycle of the sector design")
+    parser.add_argument("--node-lanes", type=int, default=8, help="nodes per cycle of its input")
+    parser.add_argument("--update-lanes", type=int, default=4, help="nodes per cycle of its node networks")
     parser.add_argument("--spacing", type=float, default=3.0, help="levels of adders between registers")
-    parser.add_argument("--checked", type=int, default=10_000, help="graphs compared with golden under back-pressure")
     parser.add_argument("--place", action="store_true", help="place the small design of the spacing sweep on an ECP5")
     parser.add_argument("--seconds", type=float, default=1800.0, help="longest time one run of a tool may take")
     options = parser.parse_args()
@@ -49,8 +51,8 @@ def main() -> None:
         folder=options.graphs,
         edge_lanes=options.lanes,
         node_lanes=options.node_lanes,
+        update_lanes=options.update_lanes,
         spacing=options.spacing,
-        checked=options.checked,
         place=options.place,
         seconds=options.seconds,
     )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rtl_rows import RtlRow
 
-from hitfabric.core import ToolError, progress
+from hitfabric.core import ToolError
 from hitfabric.detector import phi_sectors, read_graphs
-from hitfabric.emulation.golden import GoldenExecutor
 from hitfabric.emulation.rtl import RtlExecutor
 from hitfabric.emulation.rtl_cycles import CycleFigures
 from hitfabric.hls_projects.rtl_config import RtlConfig
@@ -22,8 +20,6 @@ from hitfabric.pipeline.vectors import Arrays, graph_inputs
 from hitfabric.quantization import Maxima, TypedGraph
 
 SECTOR = Maxima(nodes=256, edges=512)
-BATCH = 500
-STALLS = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +30,9 @@ class Case:
         graphs: Inputs of the sectors.
         folder: Where they are from.
         edge_lanes: Edges per cycle of the sector design.
-        node_lanes: Nodes per cycle.
+        node_lanes: Nodes per cycle of the input stream.
+        update_lanes: Nodes per cycle of the passes that update nodes.
         spacing: Levels of adders between registers.
-        checked: Graphs compared with the golden executor under random stalls.
         place: Place the small design on an ECP5.
         seconds: Longest time of a run of a tool.
     """
@@ -45,10 +41,15 @@ class Case:
     folder: Path
     edge_lanes: int
     node_lanes: int
+    update_lanes: int
     spacing: float
-    checked: int
     place: bool
     seconds: float
+
+    @property
+    def lanes(self) -> str:
+        """The lanes of the sector design in words."""
+        return f"{self.edge_lanes} edge, {self.node_lanes} node, {self.update_lanes} update lanes"
 
     def engine(self, **changes: object) -> RtlConfig:
         """The sector design, or another with these changes."""
@@ -56,6 +57,7 @@ class Case:
             "maxima": SECTOR,
             "edge_lanes": self.edge_lanes,
             "node_lanes": self.node_lanes,
+            "update_lanes": self.update_lanes,
             "register_spacing": self.spacing,
         }
         return RtlConfig.model_validate(values | changes)
@@ -104,31 +106,3 @@ def counted_cells(
         return project, estimate_rtl(project, seconds=seconds, seeds=seeds), ""
     except ToolError as error:
         return project, None, error.message
-
-
-def check_equality(case: Case) -> Iterator[RtlRow]:
-    """Graphs whose outputs differ from the golden executor's, with random gaps and back-pressure on every stream."""
-    name = "sector-in-8"
-    graph = network(name)
-    golden = GoldenExecutor(graph)
-    expected = [golden.run_integers(item) for item in progress(case.graphs, description="golden")]
-    executor = RtlExecutor(graph, project=cached_rtl_project(graph, config=case.engine()), stalls=STALLS, seed=1)
-    wrong = done = 0
-    try:
-        for start in progress(range(0, case.checked, BATCH), description="graphs under back-pressure"):
-            places = [number % len(case.graphs) for number in range(start, min(start + BATCH, case.checked))]
-            found = executor.run_many([case.graphs[place] for place in places])
-            done += len(places)
-            wrong += sum(
-                any(not np.array_equal(result[output], expected[place][output]) for output in expected[place])
-                for place, result in zip(places, found, strict=True)
-            )
-    finally:
-        executor.close()
-    yield RtlRow(
-        workload=f"{name}, {done:,} graphs ({len(case.graphs)} different), stalls {STALLS:g} on every stream",
-        quantity="graphs that differ from golden",
-        value=wrong,
-        kind="simulated",
-        target=0,
-    )

@@ -19,7 +19,7 @@ PEERS_WORK = "no: the peer's figures include graph and track building"
 
 def sector_rows(case: Case) -> Iterator[RtlRow]:
     """Latency, interval and cells of the sector design."""
-    workload = f"pi/4 sectors, sector-in-8, {case.edge_lanes} edge and {case.node_lanes} node lanes"
+    workload = f"pi/4 sectors, sector-in-8, {case.lanes}"
     cycles = measured_cycles("sector-in-8", case.engine(), case.graphs)
     for quantity, value, target in (
         ("latency p95", cycles.latency_p95, 240),
@@ -93,7 +93,7 @@ def four_bit_rows(case: Case) -> Iterator[RtlRow]:
     for name in ("sector-in-8", "sector-in-4bit"):
         _, found, reason = counted_cells(name, case.engine(), seconds=case.seconds)
         cost = graph_cost(network(name))
-        workload = f"{name}, {case.edge_lanes} edge and {case.node_lanes} node lanes"
+        workload = f"{name}, {case.lanes}"
         equal = f"yes: same shape and lanes; {cost.nonzero_weights} weights not 0, {cost.ebops / 1e6:.1f} M EBOPs"
         reference = BELLE if name == "sector-in-4bit" else OWN
         yield from cell_rows(workload, found, reason, targets={"DSP": 0}, reference=reference, equal=equal)
@@ -108,7 +108,7 @@ def scatter_rows(case: Case) -> Iterator[RtlRow]:
     """Banked accumulators beside edges ordered by destination."""
     for scatter in ("banked", "ordered"):
         config = case.engine(scatter=scatter)
-        workload = f"sector-in-8, {scatter} scatter, {case.edge_lanes} edge and {case.node_lanes} node lanes"
+        workload = f"sector-in-8, {scatter} scatter, {case.lanes}"
         cycles = measured_cycles("sector-in-8", config, case.graphs)
         for quantity, value in (("latency p95", cycles.latency_p95), ("interval p95", cycles.interval_p95)):
             yield RtlRow(workload=workload, quantity=quantity, value=value, unit="cycles", kind=SIMULATED_RTL)
@@ -118,7 +118,7 @@ def scatter_rows(case: Case) -> Iterator[RtlRow]:
 
 def small_rows(case: Case) -> Iterator[RtlRow]:
     """28 nodes and 56 edges, as many lanes as it takes to be within the published latency."""
-    config = case.engine(maxima=Maxima(nodes=28, edges=56), edge_lanes=28, node_lanes=16)
+    config = case.engine(maxima=Maxima(nodes=28, edges=56), edge_lanes=28, node_lanes=16, update_lanes=16)
     cycles = measured_cycles("sector-in-8", config, drawn_graphs(20, nodes=28, edges=56))
     workload = "28 nodes / 56 edges, sector-in-8, 28 edge and 16 node lanes"
     for quantity, value, target in (
@@ -142,7 +142,7 @@ def large_rows(case: Case) -> Iterator[RtlRow]:
     config = case.engine(maxima=Maxima(nodes=512, edges=1024))
     cycles = measured_cycles("sector-in-8", config, drawn_graphs(10, nodes=512, edges=1024))
     yield RtlRow(
-        workload=f"512 nodes / 1024 edges, sector-in-8, {case.edge_lanes} edge and {case.node_lanes} node lanes",
+        workload=f"512 nodes / 1024 edges, sector-in-8, {case.lanes}",
         quantity="latency p95",
         value=cycles.latency_p95,
         unit="cycles",

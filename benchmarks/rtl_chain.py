@@ -1,0 +1,132 @@
+"""Doublet builder and component labelling beside the engine: cycles of each alone, their sum, and their cells."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rtl_cases import SECTOR, Case, measured_cycles, network
+from rtl_rows import HIGTR, RtlRow
+
+from hitfabric.core import ToolError
+from hitfabric.detector import DoubletCuts
+from hitfabric.emulation.golden import GoldenExecutor
+from hitfabric.hls_projects.report_figure import SIMULATED_RTL
+from hitfabric.hls_projects.rtl_components import SOURCES, ComponentsConfig
+from hitfabric.hls_projects.rtl_components_simulation import ComponentsSimulation, ScoredEdges
+from hitfabric.hls_projects.rtl_doublets import GRID, DoubletsConfig, doublets_config, integer_doublets, number_layers
+from hitfabric.hls_projects.rtl_doublets_simulation import DoubletsSimulation
+from hitfabric.hls_projects.rtl_doublets_verilog import parameters, write_doublets
+from hitfabric.hls_projects.rtl_estimates import path_figures
+from hitfabric.hls_projects.rtl_synthesis import synthesise
+
+Integers = NDArray[np.int64]
+
+CUTS = DoubletCuts()
+WANTED = ("LUT", "LUT in pairs", "LUT as memory", "FF", "BRAM18", "DSP", "frequency")
+GRAPHS = 160
+"""Sectors simulated with each part."""
+
+
+def chain_rows(case: Case) -> Iterator[RtlRow]:
+    """Hits to labels: each part alone on the same sectors, and their sum, an upper bound of one design of all three."""
+    config = doublets_config(
+        CUTS.layer_pairs,
+        phi_slope_max=CUTS.phi_slope_max,
+        z0_max=CUTS.z0_max,
+        max_nodes=SECTOR.nodes,
+        max_edges=SECTOR.edges,
+    )
+    chosen = case.graphs[:GRAPHS]
+    hits = [item for item in (_hits(graph["nodes"]) for graph in chosen) if not integer_doublets(item, config).flags]
+    with tempfile.TemporaryDirectory() as folder:
+        sources = write_doublets(config, Path(folder))
+        front, front_interval = _built(config, sources, hits)
+        cells = list(_cells("doublet_builder", sources, parameters(config), seconds=case.seconds))
+    workload = f"{len(hits)} of {len(chosen)} pi/4 sectors within {SECTOR.nodes} hits / {SECTOR.edges} doublets"
+    yield _cycles(f"doublet builder, {workload}", "latency p95", front)
+    yield _cycles(f"doublet builder, {workload}", "interval p95", front_interval, target=85)
+    yield from cells
+    scores = ComponentsConfig(max_nodes=SECTOR.nodes, max_edges=SECTOR.edges, logit_bits=_logit_bits())
+    back, back_interval = _labelled(scores, case)
+    workload = f"{len(chosen)} pi/4 sectors"
+    yield _cycles(f"component labels, {workload}", "cycles after the last edge, p95", back)
+    yield _cycles(f"component labels, {workload}", "interval p95", back_interval, target=85)
+    yield from _cells("component_labels", SOURCES, scores.parameters, seconds=case.seconds)
+    engine = measured_cycles("sector-in-8", case.engine(), case.graphs)
+    yield RtlRow(
+        workload="pi/4 sectors, hits to labels: doublets, sector-in-8, components one after the other",
+        quantity="latency p95, sum of the parts",
+        value=front + engine.latency_p95 + back,
+        unit="cycles",
+        kind=f"{SIMULATED_RTL}, part by part",
+        target=472,
+        reference=HIGTR,
+        equal="about: hits to labels; the peer's graphs are those of its own builder",
+    )
+
+
+def _cycles(workload: str, quantity: str, value: float, *, target: float | None = None) -> RtlRow:
+    return RtlRow(workload=workload, quantity=quantity, value=value, unit="cycles", kind=SIMULATED_RTL, target=target)
+
+
+def _hits(nodes: NDArray[np.float32]) -> Integers:
+    """Hits of a published graph on the builder's grid; their layers, which it does not hold, follow from positions."""
+    r, _, z = nodes.astype(np.float64).T * 1000
+    barrel = np.abs(z) < 500
+    ring = 1 + np.abs(r[:, None] - [32, 72, 116, 172]).argmin(axis=1)
+    disc = np.abs(np.abs(z)[:, None] - [600, 700, 820, 960, 1100, 1300, 1500]).argmin(axis=1)
+    volume = np.where(barrel, 8, np.where(z < 0, 7, 9))
+    layer = np.where(barrel, 2 * ring, np.where(z < 0, 14 - 2 * disc, 2 + 2 * disc))
+    numbers = number_layers(CUTS.layer_pairs)
+    names = [numbers[int(v), int(n)] for v, n in zip(volume, layer, strict=True)]
+    grid = np.floor(nodes.astype(np.float64) * GRID).astype(np.int64)
+    return np.column_stack([grid, np.array(names, dtype=np.int64)])
+
+
+def _built(config: DoubletsConfig, sources: Sequence[Path], hits: Sequence[Integers]) -> tuple[int, int]:
+    """95th percentiles of header to status of a graph alone, and of the interval of graphs back to back."""
+    simulation = DoubletsSimulation(config, sources=sources)
+    alone = [simulation.run([item])[0] for item in hits]
+    streamed = simulation.run(hits)
+    return _p95([item.status - item.header + 1 for item in alone]), _p95(np.diff([item.status for item in streamed]))
+
+
+def _labelled(config: ComponentsConfig, case: Case) -> tuple[int, int]:
+    """95th percentiles of the cycles from the last edge to the status, and of the interval."""
+    golden = GoldenExecutor(network("sector-in-8"))
+    graphs = [
+        ScoredEdges(
+            edge_index=graph["edge_index"],
+            logits=golden.run_integers(graph)["logits"][:, 0],
+            nodes=len(graph["nodes"]),
+        )
+        for graph in case.graphs[:GRAPHS]
+    ]
+    simulation = ComponentsSimulation(config)
+    alone = [simulation.run([item])[0] for item in graphs]
+    streamed = simulation.run(graphs)
+    return _p95([item.status - item.last_edge for item in alone]), _p95(np.diff([item.status for item in streamed]))
+
+
+def _logit_bits() -> int:
+    graph = network("sector-in-8")
+    return next(graph[node.inputs[0]].tensor.format.width for node in graph.outputs)
+
+
+def _cells(top: str, sources: Sequence[Path], values: Mapping[str, int], *, seconds: float) -> Iterator[RtlRow]:
+    try:
+        found = synthesise(sources, top, parameters=values, seconds=seconds)
+    except ToolError as error:
+        yield RtlRow(workload=top, quantity="LUT", value=None, kind=f"not measured: {error.message}")
+        return
+    for figure in (*found.figures(), *path_figures(found.path)):
+        if figure.name in WANTED:
+            yield RtlRow(workload=top, quantity=figure.name, value=figure.value, unit=figure.unit, kind=figure.kind)
+
+
+def _p95(values: Sequence[int] | NDArray[np.int64]) -> int:
+    return int(np.percentile(values, 95, method="inverted_cdf"))
