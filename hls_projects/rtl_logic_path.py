@@ -52,3 +52,23 @@ def read_logic_path(text: str) -> LogicPath:
         end=steps[0][1] if steps else "",
         untimed=untimed,
     )
+
+
+def lut_memories_verilog() -> str:
+    """Memories of eight LUTs as two of four, whose delays the library has: a map for the timing alone."""
+    return _two_memories("RAM64M8", "RAM64M", address=6, bits=1) + _two_memories(
+        "RAM32M16", "RAM32M", address=5, bits=2
+    )
+
+
+def _two_memories(name: str, half: str, *, address: int, bits: int) -> str:
+    lanes, vector = "ABCDEFGH", f"[{bits - 1}:0] "
+    ports = [f"output {vector}DO{lane}" for lane in lanes]
+    ports += [f"input [{address - 1}:0] ADDR{lane}" for lane in lanes]
+    ports += [f"input {vector}DI{lane}" for lane in lanes] + ["input WCLK", "input WE"]
+    lines = [f"module {name} ({', '.join(ports)});", "  parameter IS_WCLK_INVERTED = 0;"]
+    lines += [f"  parameter INIT_{lane} = 0;" for lane in lanes]
+    for instance, chosen in (("low", lanes[:4]), ("high", lanes[4:])):
+        joined = [f".DO{a}(DO{b}), .ADDR{a}(ADDR{b}), .DI{a}(DI{b})" for a, b in zip(lanes[:4], chosen, strict=True)]
+        lines.append(f"  {half} {instance} ({', '.join([*joined, '.WCLK(WCLK)', '.WE(WE)'])});")
+    return "\n".join([*lines, "endmodule", ""])

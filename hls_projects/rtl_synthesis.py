@@ -18,13 +18,13 @@ from typing import Any
 from ..core import StrictModel, ToolError
 from .report_figure import ESTIMATED, ReportFigure
 from .rtl_cells import cell_figures, figure_count, lut_logic, lut_total, other_cells
-from .rtl_logic_path import LogicPath, read_logic_path
+from .rtl_logic_path import LogicPath, lut_memories_verilog, read_logic_path
 from .rtl_open_tools import OpenTool, cached_result, find_open_tool, keep_modules, set_parameters, staged
 
 FAMILY = "xcup"
 SECONDS = 900.0
 NOTE = "6-input LUT fabric, synth_xilinx -family xcup"
-STATISTICS, TIMING = "statistics.json", "timing.txt"
+STATISTICS, TIMING, MEMORIES = "statistics.json", "timing.txt", "hitfabric_lut_memories.v"
 
 # With memories of LUTs and block RAM as Yosys knows them for UltraScale+, but the delays it knows for series 7.
 SCRIPT = """\
@@ -36,6 +36,7 @@ synth_xilinx -flatten -family {family} -noiopad -noclkbuf -top {top}
 tee -q -o {statistics} stat -json -tech xilinx
 setattr -mod -unset keep_hierarchy *
 flatten
+techmap -map {memories}
 delete =A:blackbox =A:whitebox
 delete t:$scopeinfo
 read_verilog -lib -specify +/xilinx/cells_sim.v
@@ -155,7 +156,9 @@ def synthesise(
             family=FAMILY,
             statistics=STATISTICS,
             timing=TIMING,
+            memories=MEMORIES,
         )
+        (folder / MEMORIES).write_text(lut_memories_verilog(), encoding="ascii")
         return cached_result(
             Synthesis,
             top,

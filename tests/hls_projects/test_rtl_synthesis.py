@@ -153,6 +153,27 @@ Latest arrival time in 'top' is 1541:
         read_logic_path("nothing")
 
 
+MEMORY = """\
+module memory (
+  input wire clk, input wire write, input wire [4:0] to, from, input wire [15:0] in, output reg [15:0] out
+);
+  (* ram_style = "distributed" *) reg [15:0] words[0:31];
+  always @(posedge clk) begin
+    if (write) words[to] <= in;
+    out <= words[from];
+  end
+endmodule
+"""
+
+
+def test_paths_through_memories_of_luts_are_seen(sources: list[Path]) -> None:
+    sources[0].write_text(MEMORY, encoding="ascii")
+    found = synthesise(sources[:1], "memory")
+    assert found.count("LUT as memory") in (8, 16), "14 or 16 bits a cell of eight LUTs"
+    assert found.path.untimed == ()
+    assert any(cell.startswith("RAM32M") for cell in found.path.cells)
+
+
 def test_a_figure_that_there_is_not(sources: list[Path]) -> None:
     with pytest.raises(GraphError, match="no figure 'LUTs'"):
         synthesise(sources, "top", keep=["lane"]).count("LUTs")
