@@ -22,7 +22,8 @@ class RtlConfig(StrictModel):
     Attributes:
         maxima: Most nodes and edges of one graph; None takes those of the network.
         edge_lanes: Edges per cycle of every pass over edges.
-        node_lanes: Nodes per cycle of every pass over nodes, a power of two: node memories have one bank for each.
+        node_lanes: Nodes per cycle of the stream of nodes, a power of two: node memories have one bank for each.
+        update_lanes: Nodes per cycle of the passes that update nodes, a power of two; None takes `node_lanes`.
         row_lanes: Rows per cycle of a network of independent rows.
         clock_ns: Clock period that figures in time assume, ns.
         register_spacing: Levels of adders between two registers of a core (da4ml's latency cutoff).
@@ -37,6 +38,7 @@ class RtlConfig(StrictModel):
     maxima: Maxima | None = None
     edge_lanes: int = Field(default=8, ge=1, le=MOST_LANES)
     node_lanes: int = Field(default=8, ge=1, le=MOST_LANES)
+    update_lanes: int | None = Field(default=None, ge=1, le=MOST_LANES)
     row_lanes: int = Field(default=1, ge=1, le=MOST_LANES)
     clock_ns: float = Field(default=5.0, gt=0, allow_inf_nan=False)
     register_spacing: float = Field(default=3.0, gt=0, allow_inf_nan=False)
@@ -46,10 +48,10 @@ class RtlConfig(StrictModel):
     accumulator_memory: MemoryStyle = "distributed"
     solver_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
 
-    @field_validator("node_lanes")
+    @field_validator("node_lanes", "update_lanes")
     @classmethod
-    def _power_of_two(cls, lanes: int) -> int:
-        if lanes & (lanes - 1):
+    def _power_of_two(cls, lanes: int | None) -> int | None:
+        if lanes is not None and lanes & (lanes - 1):
             raise ValueError(f"{lanes} node lanes; give a power of two, as the bank of a node is a part of its index")
         return lanes
 
@@ -65,6 +67,8 @@ class RtlConfig(StrictModel):
                 raise GraphError(f"a maximum of {size} {what}", remedy=f"give up to {LARGEST_MAXIMUM}")
         return graph if maxima == graph.maxima else graph.with_maxima(maxima)
 
-    def lanes(self, domain: str) -> int:
-        """Rows per cycle of a domain: `"R"`, `"N"` or `"E"`."""
-        return {"R": self.row_lanes, "N": self.node_lanes, "E": self.edge_lanes}[domain]
+    def lanes(self, domain: str, *, level: int = 0) -> int:
+        """Rows per cycle of a pass over a domain: `"R"`, `"N"` or `"E"`."""
+        if domain == "N":
+            return self.node_lanes if level == 0 or self.update_lanes is None else self.update_lanes
+        return self.row_lanes if domain == "R" else self.edge_lanes
