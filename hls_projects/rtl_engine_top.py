@@ -111,7 +111,8 @@ def _graphs(layout: Layout, stages: Sequence[Stage]) -> list[str]:
     lines += [
         "    assign order_flag = 1'b0;" if layout.config.scatter == "banked" or not layout.accumulators else "",
         f"    hitfabric_slots #(.WIDTH({TAG_BITS + 2}), .SLOT_BITS({slot_bits})) tags "
-        "(.clk(aclk), .write(header_write), .write_slot(write_slot), .write_data({too_many_edges, too_many_nodes, s_axis_graph_tdata[63:32]}), "
+        "(.clk(aclk), .write(header_write), .write_slot(write_slot), "
+        ".write_data({too_many_edges, too_many_nodes, s_axis_graph_tdata[63:32]}), "
         f".read_slot(reported[{slot_bits - 1}:0]), .read_data(reported_header));",
         f"    wire reported_refused = |reported_header[{TAG_BITS + 1}:{TAG_BITS}];",
         f"    hitfabric_graphs #(.GRAPH_BITS({bits}), .MOST_NODES({nodes}), .MOST_EDGES({edges})) graphs (.clk(aclk), "
@@ -165,8 +166,8 @@ def _issue(layout: Layout, stage: Stage, stages: Sequence[Stage]) -> list[str]:
         f".write(header_write), .write_slot(write_slot), .write_data({effective} & {{16{{!refused}}}}), "
         f".read_slot({name}_graph[{layout.slot_bits - 1}:0]), .read_data({count}));",
         f"    hitfabric_pass #(.LANES({stage.lanes}), .BEAT_BITS({stage.beat_bits}), .GRAPH_BITS({bits})) "
-        f"issue_{name} (.clk(aclk), .rst(rst), .count({count}), .start({_all(starts)}), .room({_all(rooms)}), .issue({name}_issue), "
-        f".full({name}_full), .last({name}_last), .beat({name}_beat), .graph({name}_graph));",
+        f"issue_{name} (.clk(aclk), .rst(rst), .count({count}), .start({_all(starts)}), .room({_all(rooms)}), "
+        f".issue({name}_issue), .full({name}_full), .last({name}_last), .beat({name}_beat), .graph({name}_graph));",
     ]
 
 
@@ -183,7 +184,8 @@ def _entry(layout: Layout, stage: Stage, starts: Sequence[str], rooms: Sequence[
         f".read_slot({name}_graph[{layout.slot_bits - 1}:0]), "
         f".read_data({{{name}_drop, {name}_nodes, {name}_count}}));",
         f"    hitfabric_entry #(.LANES({stage.lanes}), .BEAT_BITS({stage.beat_bits}), .GRAPH_BITS({bits})) "
-        f"issue_{name} (.clk(aclk), .rst(rst), .count({name}_count), .drop({name}_drop), .enter(accepted != {name}_graph), "
+        f"issue_{name} (.clk(aclk), .rst(rst), .count({name}_count), .drop({name}_drop), "
+        f".enter(accepted != {name}_graph), "
         f".start({_all(starts)}), .room({_all(rooms)}), .tvalid({stream}_tvalid), .tready({stream}_tready), "
         f".issue({name}_issue), .full({name}_full), .last({name}_last), .beat({name}_beat), .lanes({name}_lanes), "
         f".graph({name}_graph));",
