@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .rtl_accumulators import Accumulator
 from .rtl_engine_layout import Layout, Stage, ceil_log2
 from .rtl_engine_pass import PassText
-from .rtl_fields import Field
+from .rtl_engine_results import accumulator_text, delay_text, output_text
 from .rtl_passes import NAMES
 from .rtl_project import ENGINE_TOP, RtlStream
 
@@ -41,20 +40,18 @@ def top_text(layout: Layout, stages: Sequence[Stage], streams: Sequence[RtlStrea
     for stage in stages:
         lines += passes[stage.name].lines()
     for link in layout.links:
+        writer = next(stage for stage in stages if stage.name == link.writer)
         if link.kind == "ends":
-            bits = layout.node_bits + 1
-            writer = next(stage for stage in stages if stage.name == link.writer)
-            source = _delay(f"{link.name}_words", writer.lanes * 2 * bits, f"{link.writer}_ends", writer.written - 1)
-            lines += source
+            bits = writer.lanes * 2 * (layout.node_bits + 1)
+            lines += delay_text(f"{link.name}_words", bits, f"{link.writer}_ends", writer.written - 1)
         else:
-            writer = next(stage for stage in stages if stage.name == link.writer)
             words = passes[link.writer].written([field.tensor for field in link.fields])
             lines.append(f"    assign {link.name}_words = {words};")
     for number, (node, accumulator) in enumerate(layout.accumulators.items()):
-        lines += _accumulator(layout, stages, number, node, accumulator, passes)
+        lines += accumulator_text(layout, stages, number, node, accumulator, passes)
     for stage in stages:
         if stage.work.outputs:
-            lines += _output(layout, stage, streams, passes[stage.name])
+            lines += output_text(layout, stage, streams, passes[stage.name])
     lines += ["endmodule", ""]
     return "\n".join(lines)
 
@@ -109,7 +106,7 @@ def _graphs(layout: Layout, stages: Sequence[Stage]) -> list[str]:
     if not edge_pass:
         lines.append("    assign index_flag = 1'b0;")
     lines += [
-        "    assign order_flag = 1'b0;" if layout.config.scatter == "banked" or not layout.accumulators else "",
+        *_order(layout),
         f"    hitfabric_slots #(.WIDTH({TAG_BITS + 2}), .SLOT_BITS({slot_bits})) tags "
         "(.clk(aclk), .write(header_write), .write_slot(write_slot), "
         ".write_data({too_many_edges, too_many_nodes, s_axis_graph_tdata[63:32]}), "
@@ -123,7 +120,15 @@ def _graphs(layout: Layout, stages: Sequence[Stage]) -> list[str]:
         "reported_header}), .status(m_axis_status_tdata), "
         ".status_valid(m_axis_status_tvalid), .status_ready(m_axis_status_tready));",
     ]
-    return [line for line in lines if line]
+    return lines
+
+
+def _order(layout: Layout) -> list[str]:
+    """The flag of edges out of order, from those of the accumulators."""
+    flags = [f"order_flag_{number}" for number in range(len(layout.accumulators))]
+    if layout.config.scatter == "banked" or not flags:
+        return ["    assign order_flag = 1'b0;"]
+    return [f"    wire {', '.join(flags)};", f"    assign order_flag = {' || '.join(flags)};"]
 
 
 def _limits(layout: Layout) -> tuple[int, int]:
@@ -211,74 +216,3 @@ def _sources(layout: Layout, stage: Stage, stages: Sequence[Stage]) -> list[Stag
     for node in stage.work.aggregates:
         names |= {other.name for other in stages if node in other.work.scatters}
     return [other for other in stages if other.name in names]
-
-
-def _delay(wire: str, bits: int, source: str, cycles: int) -> list[str]:
-    if cycles == 0:
-        return [f"    assign {wire} = {source};"]
-    return [
-        f"    hitfabric_delay #(.WIDTH({bits}), .DEPTH({cycles})) delay_{wire} (.clk(aclk), .d({source}), .q({wire}));"
-    ]
-
-
-def _accumulator(
-    layout: Layout,
-    stages: Sequence[Stage],
-    number: int,
-    node: str,
-    accumulator: Accumulator,
-    passes: dict[str, PassText],
-) -> list[str]:
-    writer = next(stage for stage in stages if node in stage.work.scatters)
-    reader = next(stage for stage in stages if node in stage.work.aggregates)
-    message = Field.of(layout.graph, layout.graph[node].inputs[0])
-    bits, lanes = layout.node_bits + 1, accumulator.lanes
-    ends = f"scatter_{number}_ends"
-    ports = [2 * lane + accumulator.column for lane in reversed(range(lanes))]
-    nodes = ", ".join(f"{ends}[{port * bits}+:{layout.node_bits}]" for port in ports)
-    marks = ", ".join(f"{ends}[{port * bits + layout.node_bits}]" for port in ports)
-    parameters = {
-        "LANES": lanes,
-        "LEVELS": accumulator.levels,
-        "BANKS": accumulator.banks,
-        "BANK_BITS": ceil_log2(accumulator.banks),
-        "NODE_BITS": layout.node_bits,
-        "FEATURES": accumulator.features,
-        "BITS": accumulator.bits,
-        "MESSAGE_BITS": message.bits,
-        "MESSAGE_SIGNED": int(message.signed),
-        "MAXIMUM": int(accumulator.maximum),
-        "SATURATE": int(accumulator.saturates),
-    }
-    settings = ", ".join(f".{key}({value})" for key, value in parameters.items())
-    return [
-        f"    wire [{2 * lanes * bits - 1}:0] {ends};",
-        *_delay(ends, 2 * lanes * bits, f"{writer.name}_ends", writer.written - 1),
-        f"    hitfabric_scatter_{accumulator.scatter} #({settings}) scatter_{number} (.clk(aclk), .rst(rst), "
-        f".clear(clearing), .clear_address(clear_address[{reader.beat_bits - 1}:0]), "
-        f".valid({{{marks}}} & {{{lanes}{{{writer.name}_write}}}}), .buffer({writer.name}_write_graph[0]), "
-        f".node({{{nodes}}}), .message({passes[writer.name].written([message.tensor])}), "
-        f".read({reader.name}_issue && {reader.name}_full), .read_buffer({reader.name}_graph[0]), "
-        f".read_address({reader.name}_beat), .total(total_{number}));",
-        f"    wire {ends}_unused = |{ends};",
-    ]
-
-
-def _output(layout: Layout, stage: Stage, streams: Sequence[RtlStream], text: PassText) -> list[str]:
-    """The FIFO between a pass and its output stream: as deep as the pass, so that it never waits."""
-    stream = next(each for each in streams if each.name == f"m_axis_{NAMES[stage.work.domain]}")
-    name, graph = stage.name, layout.graph
-    lanes, used = stage.lanes, sum(field.width for field in stream.fields)
-    tensors = [graph[output].inputs[0] for output in stage.work.outputs]
-    words, bits = text.written(tensors), lanes * stream.word_bits
-    spare = stream.word_bits - used
-    zeros = f"{spare}'d0, " if spare else ""
-    padded = ", ".join(f"{zeros}{name}_leaving[{lane * used}+:{used}]" for lane in reversed(range(lanes)))
-    depth_bits = max(2, ceil_log2(stage.written + 4))
-    return [
-        f"    wire [{lanes * used - 1}:0] {name}_leaving = {words};",
-        f"    hitfabric_fifo #(.WIDTH({bits + 1}), .DEPTH_BITS({depth_bits})) output_{name} (.clk(aclk), .rst(rst), "
-        f".reserve({name}_issue && {name}_full), .room({name}_room), .push({name}_write), "
-        f".push_data({{{name}_last_written, {padded}}}), .valid({stream.name}_tvalid), .ready({stream.name}_tready), "
-        f".data({{{stream.name}_tlast, {stream.name}_tdata}}));",
-    ]
