@@ -17,8 +17,17 @@ from .rtl_project import RtlProject
 from .rtl_synthesis import SECONDS, Synthesis, synthesise
 
 WIRES = 1.4
-"""Delay of the wires of a path over that of its cells: the median of 15 placements of a core of the 4-bit sector network
-on an ECP5 at five register spacings, which gave 1.2 to 1.8."""
+"""Delay of the wires of a path over that of its cells: the median of 15 placements of a core of the 4-bit sector
+network on an ECP5 at five register spacings, which gave 1.2 to 1.8."""
+
+BLOCKS = (
+    "hitfabric_scatter_banked",
+    "hitfabric_scatter_ordered",
+    "hitfabric_memory",
+    "hitfabric_gather",
+    "hitfabric_fifo",
+)
+"""Modules of the engine that are counted by themselves, besides the cores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +60,7 @@ def estimate_rtl(project: RtlProject, *, seconds: float = SECONDS, seeds: Sequen
         MissingToolError: Yosys, or nextpnr where seeds are given, is missing.
         ToolError: A tool failed, or took too long.
     """
-    keep = [core.name for core in project.cores]
+    keep = [*(core.name for core in project.cores), *BLOCKS]
     synthesis = synthesise(project.sources, project.top, keep=keep, seconds=seconds)
     placement = place(project.sources, project.top, keep=keep, seeds=seeds, seconds=seconds) if seeds else None
     figures = [*synthesis.figures(), *path_figures(synthesis.path), *_core_figures(project)]

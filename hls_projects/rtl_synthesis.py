@@ -191,7 +191,9 @@ def _modules(statistics: Mapping[str, Mapping[str, Any]], top: str) -> tuple[Mod
     """Cells of each module times its instances, from the top down."""
     # Names of modules have a backslash here, and as types of cells have none.
     cells = {name.removeprefix("\\"): dict(module["num_cells_by_type"]) for name, module in statistics.items()}
-    estimates = {name.removeprefix("\\"): int(module["estimated_num_lc"]) for name, module in statistics.items()}
+    whole = {name.removeprefix("\\"): int(module["estimated_num_lc"]) for name, module in statistics.items()}
+    # Unlike the cells, Yosys' estimate of a module holds that of the modules below.
+    below = {name: sum(whole.get(kind, 0) * number for kind, number in cells[name].items()) for name in cells}
     instances = _instances(cells, next(name for name in cells if _plain(name) == top))
     totals: dict[str, Counter[str]] = {}
     packed: Counter[str] = Counter()
@@ -200,7 +202,7 @@ def _modules(statistics: Mapping[str, Mapping[str, Any]], top: str) -> tuple[Mod
         own = {kind: number * count for kind, number in cells[name].items() if kind not in cells}
         totals.setdefault(_plain(name), Counter()).update(own)
         numbers[_plain(name)] += count
-        packed[_plain(name)] += count * estimates[name]
+        packed[_plain(name)] += count * (whole[name] - below[name])
     found = [
         ModuleCells(name=name, instances=numbers[name], cells=dict(total), packed=packed[name])
         for name, total in totals.items()
