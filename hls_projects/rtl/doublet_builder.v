@@ -113,44 +113,75 @@ module doublet_builder #(
         end
     end
 
-    // ---- Search and cuts; the edges of a graph go to one of two halves of the output memory.
-    reg build_bank, building, write_half;
-    reg [1:0] ready;  // halves that hold a graph to send
-    wire search_busy, pack_busy, too_many, found_valid;
-    wire [LANES-1:0] lane_busy, nearly_full, edge_valid;
+    // ---- Search of one bank, cuts of the same or the other; edges go to one of two halves of the output memory.
+    localparam integer CUT_STAGES = 5;                        // from the last pair taken to the last edge
+    localparam integer FINISH_STAGES = CUT_STAGES + LANE_BITS + 2;  // to the last edge in memory
+    reg search_bank, searching, cut_bank, open, cut_half;
+    reg [1:0] started, searched;   // banks
+    reg [1:0] claimed, ready;      // halves in use, and those that hold a graph to send
+    reg [FINISH_STAGES:1] finish, finish_half;
+    wire search_busy, too_many, found_valid;
+    wire [LANES-1:0] quiet, nearly_full, edge_valid;
     wire [LANES*EDGE_BITS-1:0] edge_words;
     wire [ROW_BITS-1:0] found_row;
     wire [ROW_BITS-2:0] found_group;
     wire [LANES*2*LANES-1:0] found;
     wire [15:0] edges;
-    wire start = full[build_bank] && !building && !ready[write_half];
-    wire finish = building && !search_busy && lane_busy == 0 && !pack_busy;
+    wire start = full[search_bank] && !started[search_bank] && !searching;
+    wire last_pair = open && searched[cut_bank] && &quiet;
+    wire counted = finish[CUT_STAGES];
+    wire written = finish[FINISH_STAGES];
     /* verilator lint_off UNUSEDSIGNAL */
-    wire [15:0] build_rows = (bank_nodes[build_bank] + LANES[15:0] - 16'd1) >> LANE_BITS;
+    wire [15:0] build_rows = (bank_nodes[search_bank] + LANES[15:0] - 16'd1) >> LANE_BITS;
     /* verilator lint_on UNUSEDSIGNAL */
-    wire [ROW_BITS:0] rows = bank_over[build_bank] ? {(ROW_BITS+1){1'b0}} : build_rows[ROW_BITS:0];
+    wire [ROW_BITS:0] rows = bank_over[search_bank] ? {(ROW_BITS+1){1'b0}} : build_rows[ROW_BITS:0];
     wire sent;
     reg read_half;
 
     always @(posedge aclk) begin
         if (!aresetn) begin
             full <= 2'b00;
-            build_bank <= 1'b0;
-            building <= 1'b0;
-            write_half <= 1'b0;
+            started <= 2'b00;
+            searched <= 2'b00;
+            claimed <= 2'b00;
             ready <= 2'b00;
+            search_bank <= 1'b0;
+            searching <= 1'b0;
+            cut_bank <= 1'b0;
+            open <= 1'b0;
+            cut_half <= 1'b0;
+            finish <= {FINISH_STAGES{1'b0}};
         end else begin
             if (loaded) full[load_bank] <= 1'b1;
-            if (start) building <= 1'b1;
-            if (finish) begin
-                building <= 1'b0;
-                full[build_bank] <= 1'b0;
-                build_bank <= !build_bank;
-                ready[write_half] <= 1'b1;
-                write_half <= !write_half;
+            if (start) begin
+                searching <= 1'b1;
+                started[search_bank] <= 1'b1;
             end
-            if (sent) ready[read_half] <= 1'b0;
+            if (searching && !search_busy) begin
+                searching <= 1'b0;
+                searched[search_bank] <= 1'b1;
+                search_bank <= !search_bank;
+            end
+            if (!open && started[cut_bank] && !claimed[cut_half]) begin
+                open <= 1'b1;
+                claimed[cut_half] <= 1'b1;
+            end
+            if (last_pair) begin
+                open <= 1'b0;
+                full[cut_bank] <= 1'b0;
+                started[cut_bank] <= 1'b0;
+                searched[cut_bank] <= 1'b0;
+                cut_bank <= !cut_bank;
+                cut_half <= !cut_half;
+            end
+            finish <= {finish[FINISH_STAGES-1:1], last_pair};
+            if (written) ready[finish_half[FINISH_STAGES]] <= 1'b1;
+            if (sent) begin
+                ready[read_half] <= 1'b0;
+                claimed[read_half] <= 1'b0;
+            end
         end
+        finish_half <= {finish_half[FINISH_STAGES-1:1], cut_half};
     end
 
     doublet_search #(
@@ -158,7 +189,7 @@ module doublet_builder #(
     ) search (
         .aclk(aclk), .aresetn(aresetn), .clear(header), .write(write), .write_bank(load_bank), .write_row(write_row),
         .write_valid(hit_valid), .write_layer(hit_layer), .write_low(hit_low), .write_high(hit_high), .start(start),
-        .bank(build_bank), .rows(rows), .hold(|nearly_full), .busy(search_busy), .found_valid(found_valid),
+        .bank(search_bank), .rows(rows), .hold(|nearly_full), .busy(search_busy), .found_valid(found_valid),
         .found_row(found_row), .found_group(found_group), .found(found)
     );
 
@@ -184,8 +215,9 @@ module doublet_builder #(
                 .R_BITS(R_BITS), .Z0(Z0), .FIFO_BITS(FIFO_BITS), .INDEX_BITS(INDEX_BITS)
             ) pairs (
                 .aclk(aclk), .aresetn(aresetn), .write(write), .write_place({load_bank, write_row}), .write_hits(hits),
-                .bank(build_bank), .found_valid(found_valid), .found_row(found_row), .found_group(found_group),
-                .found(found[l*2*LANES +: 2*LANES]), .nearly_full(nearly_full[l]), .busy(lane_busy[l]),
+                .found_valid(found_valid), .found_bank(search_bank), .found_group(found_group), .found_row(found_row),
+                .found(found[l*2*LANES +: 2*LANES]), .nearly_full(nearly_full[l]), .open(open), .bank(cut_bank),
+                .quiet(quiet[l]),
                 .edge_valid(edge_valid[l]), .edge_word(edge_words[l*EDGE_BITS +: EDGE_BITS])
             );
         end
@@ -194,10 +226,12 @@ module doublet_builder #(
     // ---- Header, edges and status leave.
     reg [15:0] half_nodes [0:1], half_edges [0:1];
     reg [31:0] half_tag [0:1];
-    reg [3:0] half_flags [0:1];
+    reg [2:0] half_faults [0:1];  // tlast, hit, too many nodes
+    reg [1:0] half_too_many;
+    wire [2:0] faults = half_faults[read_half];
     reg header_sent;
     reg [DEPTH_BITS:0] beat_out;
-    wire over = half_flags[read_half][1:0] != 2'd0;
+    wire over = faults[0] || half_too_many[read_half];
     wire [15:0] edges_out = half_edges[read_half];
     /* verilator lint_off UNUSEDSIGNAL */
     wire [15:0] beats_out = (edges_out + LANES[15:0] - 16'd1) >> LANE_BITS;
@@ -209,7 +243,7 @@ module doublet_builder #(
     assign m_axis_edges_tvalid = ready[read_half] && !edges_sent;
     assign m_axis_edges_tlast = beat_out + 1'b1 == beats_out[DEPTH_BITS:0];
     assign m_axis_status_tvalid = ready[read_half] && edges_sent && (over || header_sent);
-    assign m_axis_status_tdata = {28'd0, half_flags[read_half], half_tag[read_half]};
+    assign m_axis_status_tdata = {28'd0, faults[2:1], half_too_many[read_half], faults[0], half_tag[read_half]};
     assign sent = m_axis_status_tvalid && m_axis_status_tready;
 
     always @(posedge aclk) begin
@@ -222,20 +256,23 @@ module doublet_builder #(
         end
         if (!aresetn) read_half <= 1'b0;
         else if (sent) read_half <= !read_half;
-        if (finish) begin
-            half_nodes[write_half] <= bank_nodes[build_bank];
-            half_edges[write_half] <= edges;
-            half_tag[write_half] <= bank_tag[build_bank];
-            half_flags[write_half] <=
-                {bank_length[build_bank], bank_bad[build_bank], too_many, bank_over[build_bank]};
+        if (last_pair) begin
+            half_nodes[cut_half] <= bank_nodes[cut_bank];
+            half_tag[cut_half] <= bank_tag[cut_bank];
+            half_faults[cut_half] <= {bank_length[cut_bank], bank_bad[cut_bank], bank_over[cut_bank]};
+        end
+        if (counted) begin
+            half_edges[finish_half[CUT_STAGES]] <= edges;
+            half_too_many[finish_half[CUT_STAGES]] <= too_many;
         end
     end
 
+    wire pack_half = finish_half[CUT_STAGES];
     doublet_pack #(
         .LANES(LANES), .LANE_BITS(LANE_BITS), .MAX_EDGES(MAX_EDGES), .DEPTH_BITS(DEPTH_BITS), .EDGE_BITS(EDGE_BITS)
     ) pack (
-        .aclk(aclk), .aresetn(aresetn), .clear(start), .write_half(write_half), .edge_valid(edge_valid),
-        .edge_words(edge_words), .busy(pack_busy), .count(edges), .too_many(too_many), .read_half(read_half),
+        .aclk(aclk), .aresetn(aresetn), .clear(counted || !aresetn), .write_half(pack_half), .edge_valid(edge_valid),
+        .edge_words(edge_words), .count(edges), .too_many(too_many), .read_half(read_half),
         .read_beat(beat_out[DEPTH_BITS-1:0]), .read_words(read_words)
     );
     generate

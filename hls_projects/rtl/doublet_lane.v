@@ -20,17 +20,19 @@ module doublet_lane #(
     input  wire write,
     input  wire [ROW_BITS:0] write_place,  // bank and row
     input  wire [LANES*HIT_BITS-1:0] write_hits,  // layer, eta, z, phi, r; r lowest
-    input  wire bank,
     input  wire found_valid,
-    input  wire [ROW_BITS-1:0] found_row,
+    input  wire found_bank,
     input  wire [ROW_BITS-2:0] found_group,
+    input  wire [ROW_BITS-1:0] found_row,
     input  wire [2*LANES-1:0] found,
     output wire nearly_full,
-    output wire busy,
+    input  wire open,     // pairs of this bank are taken, no others
+    input  wire bank,
+    output wire quiet,    // there are none left
     output reg  edge_valid,
     output reg  [2*INDEX_BITS+63:0] edge_word
 );
-    localparam integer ENTRY = 2 * LANES + 2 * ROW_BITS - 1;
+    localparam integer ENTRY = 2 * LANES + 2 * ROW_BITS;
     localparam integer ROOM = (1 << FIFO_BITS) - 4;  // pairs of rows under way when the search is told to hold
 
     // ---- FIFO of pairs of rows, and the pairs of hits that are left of the one in work.
@@ -43,7 +45,10 @@ module doublet_lane #(
     wire [FIFO_BITS:0] fill = write_count - read_count;
     wire [2*LANES-1:0] rest = left & (left - 1'b1);
     wire put = found_valid && found != 0;
-    wire take = rest == 0 && fill != 0;
+    wire [ENTRY-1:0] head = memory[read_count[FIFO_BITS-1:0]];
+    wire ours = fill != 0 && head[ENTRY-1] == bank;
+    wire take = rest == 0 && ours && open;
+    assign quiet = left == 0 && !ours;
     assign nearly_full = {{(31-FIFO_BITS){1'b0}}, fill} >= ROOM;
     integer k;
     always @* begin
@@ -51,7 +56,7 @@ module doublet_lane #(
         for (k = 2 * LANES - 1; k >= 0; k = k - 1) if (left[k]) chosen = k[LANE_BITS:0];
     end
     always @(posedge aclk) begin
-        if (put) memory[write_count[FIFO_BITS-1:0]] <= {found_row, found_group, found};
+        if (put) memory[write_count[FIFO_BITS-1:0]] <= {found_bank, found_group, found_row, found};
         if (!aresetn) begin
             write_count <= 0;
             read_count <= 0;
@@ -59,9 +64,9 @@ module doublet_lane #(
         end else begin
             if (put) write_count <= write_count + 1'b1;
             if (take) read_count <= read_count + 1'b1;
-            left <= take ? memory[read_count[FIFO_BITS-1:0]][2*LANES-1:0] : rest;
+            left <= take ? head[2*LANES-1:0] : rest;
         end
-        if (take) {row, group} <= memory[read_count[FIFO_BITS-1:0]][ENTRY-1:2*LANES];
+        if (take) {group, row} <= head[ENTRY-2:2*LANES];
     end
 
     // ---- Address.
@@ -70,11 +75,10 @@ module doublet_lane #(
     reg [LANE_BITS-1:0] receiver_lane;
     always @(posedge aclk) begin
         valid <= aresetn ? {valid[2:0], left != 0} : 4'd0;
-        sender_row <= row;
-        receiver_row <= {group, chosen[LANE_BITS]};
+        sender_row <= {group, chosen[LANE_BITS]};
+        receiver_row <= row;
         receiver_lane <= chosen[LANE_BITS-1:0];
     end
-    assign busy = fill != 0 || left != 0 || valid != 0 || edge_valid;
 
     // ---- Hits: the sender from its own lane, the receiver from any.
     reg [HIT_BITS-1:0] sender_memory [0:(2<<ROW_BITS)-1];

@@ -11,11 +11,10 @@ module doublet_pack #(
 ) (
     input  wire aclk,
     input  wire aresetn,
-    input  wire clear,                  // a new graph begins
+    input  wire clear,                  // no edge in this cycle; those that follow are of the next graph
     input  wire write_half,
     input  wire [LANES-1:0] edge_valid,
     input  wire [LANES*EDGE_BITS-1:0] edge_words,
-    output wire busy,
     output reg  [15:0] count,           // edges so far; stays beyond the maximum once it is
     output wire too_many,
     input  wire read_half,
@@ -29,7 +28,7 @@ module doublet_pack #(
     reg [LANES*B-1:0] placed_next;
     reg [LANE_BITS:0] here;
     reg [15:0] base;
-    reg placed_valid;
+    reg placed_valid, placed_half;
     reg [LANE_BITS-1:0] bank;
     integer l;
     assign too_many = count > MAX_EDGES[15:0];
@@ -48,17 +47,17 @@ module doublet_pack #(
         else if (!too_many) count <= count + {{(15-LANE_BITS){1'b0}}, here};
         placed <= placed_next;
         base <= count;
+        placed_half <= write_half;
         placed_valid <= aresetn && |edge_valid && !too_many;
     end
 
     // ---- Exchanges, lowest bit of the bank first, a register after each layer.
     reg [LANES*B-1:0] layers [0:LANE_BITS-1];
-    reg [LANE_BITS-1:0] layer_valid;
+    reg [LANE_BITS-1:0] layer_valid, layer_half;
     reg [15:0] layer_base [0:LANE_BITS-1];
     wire [LANES*B-1:0] sorted = layers[LANE_BITS-1];
     wire [15:0] sorted_base = layer_base[LANE_BITS-1];
     wire sorted_valid = layer_valid[LANE_BITS-1];
-    assign busy = placed_valid || layer_valid != 0;
     genvar x, b;
     generate
         for (x = 0; x < LANE_BITS; x = x + 1) begin : exchange
@@ -74,6 +73,7 @@ module doublet_pack #(
             end
             always @(posedge aclk) begin
                 layer_valid[x] <= aresetn && (x == 0 ? placed_valid : layer_valid[x == 0 ? 0 : x - 1]);
+                layer_half[x] <= x == 0 ? placed_half : layer_half[x == 0 ? 0 : x - 1];
                 layer_base[x] <= x == 0 ? base : layer_base[x == 0 ? 0 : x - 1];
             end
         end
@@ -88,7 +88,7 @@ module doublet_pack #(
             wire fits = beat[15:DEPTH_BITS] == 0;
             always @(posedge aclk)
                 if (sorted_valid && sorted[b*B + B - 1] && fits)
-                    memory[{write_half, beat[DEPTH_BITS-1:0]}] <= sorted[b*B +: EDGE_BITS];
+                    memory[{layer_half[LANE_BITS-1], beat[DEPTH_BITS-1:0]}] <= sorted[b*B +: EDGE_BITS];
             assign read_words[b*EDGE_BITS +: EDGE_BITS] = memory[{read_half, read_beat}];
         end
     endgenerate

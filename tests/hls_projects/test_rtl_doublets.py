@@ -220,16 +220,10 @@ def test_misplaced_tlast_is_flagged(model: DoubletsSimulation) -> None:
 
 
 MUTATIONS = {
-    "stale row of receivers": ("search", "(PARITY == 1'b0 || both_rows)", "1'b1"),
-    "rows not forgotten": (
-        "search",
-        "bank ? present[(GROUPS+g)*LAYERS +: LAYERS]",
-        "bank ? present[g*LAYERS +: LAYERS]",
-    ),
+    "stale row of senders": ("search", "PARITY == 1'b0 || both_rows", "1'b1"),
     "fifo overrun": ("lane", "fill} >= ROOM", "fill} >= ROOM + 100"),
-    "line through the cylinder": ("lane", "(!blocked_4 || clear_of_cylinder)", "1'b1"),
     "wrong bank of a place": ("pack", "count[LANE_BITS-1:0] + here", "here"),
-    "output memory written while read": ("builder", "&& !building && !ready[write_half]", "&& !building"),
+    "output memory written while read": ("builder", "&& !claimed[cut_half]", ""),
 }
 
 
