@@ -8,6 +8,7 @@ takes no LUT beside five bits or two, as six or three ones count to no more bits
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -112,7 +113,7 @@ class _Heap:
         run: dict[int, int] = {}
         for column in range(self._width + 1):
             bits = self._columns.get(column, []) if column < self._width else []
-            ready = sum(bit.depth <= depth for bit in bits)
+            ready = bisect_left(bits, (depth + 1,))  # bits are in order of depth
             excess = len(bits) + added[column] - target + bool(run)  # the carry of the columns below comes too
             if excess > 0 and ready > 1:
                 run[column] = min(FULL, ready, excess + 1)
@@ -142,8 +143,8 @@ class _Heap:
     ) -> Term:
         """The steps of one block; what is between them is held modulo a power of two, the last is in `[low, high]`."""
         width = bits_of(low, high)
-        heights = _heights(Count(base, tracks, constant, 0, 0), width)
-        rows = max(1, max(heights).bit_length())
+        reached = [columns & ((1 << width) - 1) for columns in _reached(tracks, constant)]
+        rows = max(1, sum(columns != 0 for columns in reached))
         most = sum(((1 << piece.bits) - 1) << piece.column for piece in base)
         for row in range(rows - 1):
             step = Count(base, tracks, constant, row, rows)
@@ -190,13 +191,18 @@ def first_column(operation: Count, width: int) -> int:
 
 def _counted(operation: Count, width: int) -> int:
     """Columns below `width`, as bits, in which enough ones can come together for a step's bit of the count."""
-    heights = _heights(operation, width)
-    return sum(1 << column for column, height in enumerate(heights) if height >> operation.row)
+    return _reached(operation.tracks, operation.constant)[operation.row] & ((1 << width) - 1)
 
 
-def _heights(operation: Count, width: int) -> list[int]:
-    heights = [operation.constant >> column & 1 for column in range(width)]
-    for piece in (piece for track in operation.tracks for piece in track):
-        for column in range(piece.column, min(width, piece.column + piece.bits)):
-            heights[column] += 1
-    return heights
+def _reached(tracks: Sequence[Track], constant: int) -> tuple[int, int, int]:
+    """Columns, as bits, in which one, two and four ones or more can come together: all columns are counted at once."""
+    ones, twos, fours = constant, 0, 0
+    some = constant
+    for track in tracks:
+        mask = sum(((1 << piece.bits) - 1) << piece.column for piece in track)
+        some |= mask
+        carry = ones & mask
+        ones ^= mask
+        fours |= twos & carry
+        twos ^= carry
+    return some, twos | fours, fours
