@@ -20,7 +20,7 @@ from ..core import (
     find_tool,
 )
 from .lock_file import locked
-from .rtl_verilator import RANDOM_START, SPLIT, Verilator, Waveform, find_verilator, runtime_sources, verilate
+from .rtl_verilator import COMPACT, RANDOM_START, SPLIT, Verilator, Waveform, find_verilator, runtime_sources, verilate
 
 PURPOSE = "compile the RTL simulation"
 DRIVERS = Path(__file__).parent / "rtl"
@@ -29,7 +29,7 @@ LIBRARY, SEAL = "model.so", "content.sha256"
 
 # -fno-gnu-unique and hidden visibility keep the models in one process, perhaps of two Verilators, from sharing symbols.
 FLAGS = ("-O2", "-fvisibility=hidden", "-fno-gnu-unique", "-DVERILATOR=1", "-DVL_USER_FATAL", "-DVL_USER_STOP")
-GENERATED_FLAGS = ("-w",)
+GENERATED_FLAGS = ("-O1", "-w")
 DRIVER_FLAGS = ("-Wall", "-Wextra", "-Werror")
 WAVEFORM_HEADERS = {"zlib.h": "zlib1g-dev", "lz4.h": "liblz4-dev"}
 
@@ -120,7 +120,7 @@ def _key(
             f"cannot read {error.filename}: {error.strerror}", remedy="write the RTL project again"
         ) from error
     headers = [path.read_text(encoding="utf-8") for path in (*sorted(DRIVERS.glob("driver*.h")), FAILURES)]
-    tools = [verilator.version, str(verilator.root), compiler_version(), *SPLIT, *RANDOM_START]
+    tools = [verilator.version, str(verilator.root), compiler_version(), *SPLIT, *COMPACT, *RANDOM_START]
     flags = [*FLAGS, *GENERATED_FLAGS, *DRIVER_FLAGS]
     made_from = [contents, top, list(drivers), headers, waveform, sorted((parameters or {}).items()), tools, flags]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:20]
