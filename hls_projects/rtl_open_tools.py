@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from ..core import ConfigError, MissingToolError, StrictModel, ToolError, atomic_file, cache_directory
+from ..core import ConfigError, MissingToolError, StrictModel, ToolError, atomic_file, cache_directory, find_tool
 from .lock_file import locked
 
 Result = TypeVar("Result", bound=StrictModel)
@@ -55,8 +55,10 @@ class OpenTool:
         Raises:
             ToolError: It failed, or took too long.
         """
-        command = [*self.command, *arguments]
-        # A session of its own: what it starts (abc) ends with it.
+        # The tool ends with this program, which may be killed in the middle of a sweep, and (by a session of its own)
+        # what it starts (abc) ends with it.
+        setpriv = find_tool("setpriv", purpose=f"end {self.name} with this program")
+        command = [str(setpriv), "--pdeathsig", "KILL", "--", *self.command, *arguments]
         with subprocess.Popen(
             command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         ) as process:

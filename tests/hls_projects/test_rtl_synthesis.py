@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -97,6 +100,32 @@ def test_a_broken_source_is_named(sources: list[Path]) -> None:
 def test_a_run_that_takes_too_long_is_killed(sources: list[Path]) -> None:
     with pytest.raises(ToolError, match=r"yosys took more than 0.02 s to synthesise top"):
         synthesise(sources, "top", seconds=0.02)
+
+
+def test_a_tool_ends_with_the_program_that_started_it(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from hitfabric.hls_projects.rtl_open_tools import OpenTool;"
+        "tool = OpenTool(name='sleep', command=('sh', '-c', 'echo $$ > pid; exec sleep 60'), version='');"
+        f"tool.run([], folder=Path({str(tmp_path)!r}), seconds=60, purpose='wait')"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as program:
+        pid = tmp_path / "pid"
+        while not (pid.exists() and pid.read_text(encoding="ascii").strip()):
+            assert program.poll() is None
+            time.sleep(0.05)
+        number = int(pid.read_text(encoding="ascii"))
+        assert Path(f"/proc/{number}").exists()
+        program.kill()
+    while Path(f"/proc/{number}").exists() and _state(number) != "Z":
+        time.sleep(0.05)
+
+
+def _state(number: int) -> str:
+    """State of a process: Z for one that ended and was not waited for."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
 
 
 def test_two_sources_of_one_name_are_refused(sources: list[Path], tmp_path: Path) -> None:
