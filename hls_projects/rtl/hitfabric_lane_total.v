@@ -13,6 +13,9 @@ module hitfabric_lane_total #(
 );
     genvar s, i, v;
     generate
+        if (LEVELS == 0) begin : direct
+            wire unused = clk;
+        end
         for (s = 0; s <= LEVELS; s = s + 1) begin : level
             localparam COUNT = (LANES + (1 << s) - 1) >> s;
             wire [COUNT*VALUES*BITS-1:0] value;
