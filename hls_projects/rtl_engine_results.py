@@ -92,7 +92,9 @@ def output_text(layout: Layout, stage: Stage, streams: Sequence[RtlStream], text
     spare = stream.word_bits - used
     zeros = f"{spare}'d0, " if spare else ""
     padded = ", ".join(f"{zeros}{name}_leaving[{lane * used}+:{used}]" for lane in reversed(range(lanes)))
-    depth_bits = max(2, ceil_log2(stage.written + 4))
+    # Of two output streams one may be read after the other: a whole graph waits in the FIFO, and the engine goes on.
+    whole = stage.beat_bits + 1 if sum(each.direction == "out" for each in streams) > 1 else 0
+    depth_bits = max(2, whole, ceil_log2(stage.written + 4))
     return [
         f"    wire [{lanes * used - 1}:0] {name}_leaving = {words};",
         f"    hitfabric_fifo #(.WIDTH({bits + 1}), .DEPTH_BITS({depth_bits})) output_{name} (.clk(aclk), .rst(rst), "

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 
 from hitfabric.core import GraphError
+from hitfabric.emulation.golden import GoldenExecutor
+from hitfabric.emulation.rtl import RtlExecutor
 from hitfabric.hls_projects.rtl_config import RtlConfig
 from hitfabric.hls_projects.rtl_project import RtlProject, write_rtl_project
 from hitfabric.hls_projects.rtl_verilator import UNLIMITED_STACK, find_verilator
 from hitfabric.quantization import FixedPoint, GraphBuilder, Maxima, TypedGraph
 from support.hand_graph import A8, hand_graph
 from support.message_passing import odd_network, odd_rows, rounds_network
+from support.random_graphs import random_inputs
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*plain shift-add takes its place")
 
@@ -94,6 +97,45 @@ def test_no_order_serves_sums_at_both_ends(tmp_path: Path) -> None:
 def test_what_the_header_cannot_count_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GraphError, match="32769 nodes"):
         write_rtl_project(hand_graph(), tmp_path / "project", config=RtlConfig(maxima=Maxima(nodes=32769, edges=4)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scatter", ["banked", "ordered"])
+def test_engines_equal_golden(scatter: str, tmp_path: Path) -> None:
+    """Sums and maxima of edges in any order, empty graphs among them, in one run with stalls and wrong indices."""
+    graph = collisions()
+    config = LANES.model_copy(update={"scatter": scatter, "edge_lanes": 4})
+    executor = RtlExecutor(graph, config=config, directory=tmp_path / "project", stalls=0.3)
+    generator = np.random.default_rng(0)
+    batches = []
+    for number in range(120):
+        nodes, edges = int(generator.integers(0, SMALL.nodes + 1)), int(generator.integers(0, SMALL.edges + 1))
+        inputs = random_inputs(graph, seed=number, sizes={"N": nodes, "E": edges * (number % 7 > 0)})
+        if number % 3 == 0 and nodes:  # all edges at one node, or at two in turn
+            inputs["edge_index"] = inputs["edge_index"] % min(nodes, 1 + number % 2)
+        batches.append(inputs)
+    golden = GoldenExecutor(graph)
+    for inputs, found in zip(batches, executor.run_many(batches), strict=True):
+        expected = golden.run_integers(inputs, list(found))
+        assert {name: values.tolist() for name, values in found.items()} == {
+            name: values.tolist() for name, values in expected.items()
+        }
+    executor.close()
+
+
+def collisions() -> TypedGraph:
+    """Exact sums of signed messages, saturating sums of unsigned ones, and maxima, all at the receiver."""
+    builder = GraphBuilder(maxima=SMALL)
+    nodes = builder.input("nodes", shape=("N", 1), format=A8)
+    edges, index = builder.input("edges", shape=("E", 1), format=A8), builder.edge_index("edge_index")
+    both = builder.concat("both", [builder.edge_gather("ends", nodes, index), edges])
+    small = builder.requantize("small", both, format=FixedPoint(signed=False, width=3, integer=7))
+    builder.output("exact_out", builder.edge_aggregate("exact", both, index))
+    builder.output("largest_out", builder.edge_aggregate("largest", both, index, mode="max"))
+    short = builder.edge_aggregate("short", small, index)
+    builder.output("short_out", builder.requantize("few", short, format=FixedPoint(signed=False, width=4, integer=9)))
+    builder.output("back", builder.edge_gather("again", "exact", index))
+    return TypedGraph.from_builder(builder, name="collisions")
 
 
 def wide_rounds() -> TypedGraph:
