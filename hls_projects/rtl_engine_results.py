@@ -50,6 +50,7 @@ def accumulator_text(
         "MESSAGE_SIGNED": int(message.signed),
         "MAXIMUM": int(accumulator.maximum),
         "SATURATE": int(accumulator.saturates),
+        "BLOCK": int(layout.config.accumulator_memory == "block"),
     }
     settings = ", ".join(f".{key}({value})" for key, value in parameters.items())
     order, flag = "", []

@@ -11,7 +11,8 @@ module hitfabric_scatter_banked #(
     parameter MESSAGE_BITS = 8,
     parameter MESSAGE_SIGNED = 0,
     parameter MAXIMUM = 0,
-    parameter SATURATE = 0
+    parameter SATURATE = 0,
+    parameter BLOCK = 0
 ) (
     input  wire clk,
     input  wire rst,
@@ -42,15 +43,28 @@ module hitfabric_scatter_banked #(
             wire [WIDTH-1:0] old;
             reg writing;
             reg [NODE_BITS-1:0] place;
-            reg [WIDTH-1:0] base;
+            wire [WIDTH-1:0] base;
             reg [FEATURES*MESSAGE_BITS-1:0] added;
             wire again = writing && place == target && writing_buffer == buffer;
             always @(posedge clk) begin
                 writing <= valid[l] && !rst;
                 place <= target;
                 added <= message[l*FEATURES*MESSAGE_BITS+:FEATURES*MESSAGE_BITS];
-                if (!again && !found) base <= {WIDTH{1'b0}};
-                else base <= again ? sum : old;
+            end
+            if (BLOCK != 0) begin : late
+                reg again_then;
+                reg [WIDTH-1:0] sum_then;
+                always @(posedge clk) begin
+                    again_then <= again;
+                    sum_then <= sum;
+                end
+                assign base = again_then ? sum_then : old & {WIDTH{found}};
+            end else begin : early
+                reg [WIDTH-1:0] begun;
+                always @(posedge clk)
+                    if (!again && !found) begun <= {WIDTH{1'b0}};
+                    else begun <= again ? sum : old;
+                assign base = begun;
             end
             for (f = 0; f < FEATURES; f = f + 1) begin : feature
                 hitfabric_combine #(
@@ -67,7 +81,7 @@ module hitfabric_scatter_banked #(
                 end else begin : only
                     assign chosen = 1'b1;
                 end
-                hitfabric_accumulator #(.WIDTH(WIDTH), .BITS(ROW_BITS), .LOOK(1)) accumulator (
+                hitfabric_accumulator #(.WIDTH(WIDTH), .BITS(ROW_BITS), .LOOK(1), .BLOCK(BLOCK)) accumulator (
                     .clk(clk), .clear(clear), .clear_address(clear_address),
                     .write(writing && chosen), .write_buffer(writing_buffer),
                     .write_address(place[NODE_BITS-1:BANK_BITS]), .write_data(sum),
@@ -77,8 +91,10 @@ module hitfabric_scatter_banked #(
                     .read_data(parts[(l*BANKS+b)*WIDTH+:WIDTH]));
             end
             if (BANKS > 1) begin : select
-                assign found = look_valid[target[BANK_BITS-1:0]];
-                assign old = look_data[target[BANK_BITS-1:0]*WIDTH+:WIDTH];
+                // The bank of the edge whose old sum comes now: a cycle late from block RAM.
+                wire [BANK_BITS-1:0] looked = BLOCK != 0 ? place[BANK_BITS-1:0] : target[BANK_BITS-1:0];
+                assign found = look_valid[looked];
+                assign old = look_data[looked*WIDTH+:WIDTH];
             end else begin : single
                 assign found = look_valid;
                 assign old = look_data;

@@ -12,7 +12,8 @@ module hitfabric_scatter_ordered #(
     parameter MESSAGE_BITS = 8,
     parameter MESSAGE_SIGNED = 0,
     parameter MAXIMUM = 0,
-    parameter SATURATE = 0
+    parameter SATURATE = 0,
+    parameter BLOCK = 0
 ) (
     input  wire clk,
     input  wire rst,
@@ -211,7 +212,7 @@ module hitfabric_scatter_ordered #(
                 end else begin : only
                     assign chosen = 1'b1;
                 end
-                hitfabric_accumulator #(.WIDTH(WIDTH), .BITS(ROW_BITS), .LOOK(0)) accumulator (
+                hitfabric_accumulator #(.WIDTH(WIDTH), .BITS(ROW_BITS), .LOOK(0), .BLOCK(BLOCK)) accumulator (
                     .clk(clk), .clear(clear), .clear_address(clear_address),
                     .write(mine && chosen), .write_buffer(of_buffer),
                     .write_address(target[NODE_BITS-1:BANK_BITS]), .write_data(data),

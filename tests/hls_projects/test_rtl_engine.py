@@ -56,12 +56,13 @@ def edges_only(mode: str = "sum") -> TypedGraph:
     [
         (hand_graph(), LANES.model_copy(update={"scatter": "ordered"})),
         (hand_graph("max"), RtlConfig(edge_lanes=1, node_lanes=1)),
+        (hand_graph(), LANES.model_copy(update={"accumulator_memory": "block"})),
         (odd_network(SMALL), LANES),
         (odd_rows(), RtlConfig(row_lanes=3, solver_seconds=QUICK)),
         (rounds_network(2, maxima=SMALL, residual=True), LANES.model_copy(update={"update_lanes": 8})),
         (edges_only(), LANES),
     ],
-    ids=["ordered", "one lane", "odd", "rows", "rounds", "edges only"],
+    ids=["ordered", "one lane", "block", "odd", "rows", "rounds", "edges only"],
 )
 def test_engines_are_clean(graph: TypedGraph, config: RtlConfig, tmp_path: Path) -> None:
     assert lint(write_rtl_project(graph, tmp_path / "project", config=config)) == ""
@@ -100,11 +101,11 @@ def test_what_the_header_cannot_count_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scatter", ["banked", "ordered"])
-def test_engines_equal_golden(scatter: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("scatter", "memory"), [("banked", "block"), ("banked", "distributed"), ("ordered", "block")])
+def test_engines_equal_golden(scatter: str, memory: str, tmp_path: Path) -> None:
     """Sums and maxima of edges in any order, empty graphs among them, in one run with stalls and wrong indices."""
     graph = collisions()
-    config = LANES.model_copy(update={"scatter": scatter, "edge_lanes": 4})
+    config = LANES.model_copy(update={"scatter": scatter, "edge_lanes": 4, "accumulator_memory": memory})
     executor = RtlExecutor(graph, config=config, directory=tmp_path / "project", stalls=0.3)
     generator = np.random.default_rng(0)
     batches = []
