@@ -144,6 +144,8 @@ def pareto_points(points: Sequence[DesignPoint]) -> list[DesignPoint]:
     """
     names = [name for name in SMALLER_IS_BETTER if any(point.value(name) is not None for point in points)]
     with_auc = any(point.auc is not None for point in points)
+    if not names and not with_auc:
+        return []  # nothing is known of any
     places: list[tuple[DesignPoint, tuple[float, ...]]] = []
     for point in points:
         values = [point.value(name) for name in names]

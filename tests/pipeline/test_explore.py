@@ -62,6 +62,7 @@ def test_a_design_without_a_figure_is_on_no_front() -> None:
     assert pareto_points([unknown, point((5, 5, 5))]) == [point((5, 5, 5))]
     assert pareto_points([unknown]) == [unknown], "nothing has LUTs: the rest decides"
     assert not unknown.complete
+    assert pareto_points([point((None, None, None))]) == []
 
 
 def test_a_sweep_is_every_combination() -> None:
