@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from ..core import (
@@ -42,6 +44,7 @@ FLAGS = ("-O2", "-fvisibility=hidden", "-fno-gnu-unique", "-DVERILATOR=1", "-DVL
 GENERATED_FLAGS = ("-O1", "-w")
 SLOW_FLAGS = ("-O0", "-w")  # of what runs at the start alone
 DRIVER_FLAGS = ("-Wall", "-Wextra", "-Werror")
+DAY = 86_400.0  # seconds; no build takes as long
 WAVEFORM_HEADERS = {"zlib.h": "zlib1g-dev", "lz4.h": "liblz4-dev"}
 
 Driver = str | Path
@@ -159,10 +162,12 @@ def _seal(place: Path) -> None:
 
 
 def _forget_unfinished(place: Path) -> None:
-    """Remove what killed builds left beside the place; the caller holds its lock, so that none is under way."""
-    for left in place.parent.glob(f".{place.name}.*"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
+    """Remove what killed builds left: of this place, whose lock the caller holds, and of any that is a day old."""
+    for left in place.parent.glob(".*"):
+        with suppress(FileNotFoundError):  # another build is over
+            old = time.time() - left.stat().st_mtime > DAY
+            if left.is_dir() and (old or left.name.startswith(f".{place.name}.")):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _flags(verilator: Verilator, waveform: Waveform | None) -> list[str]:
