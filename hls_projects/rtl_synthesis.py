@@ -52,7 +52,8 @@ class ModuleCells(StrictModel):
         name: Name of the module; variants by parameters are one.
         instances: Instances in the whole design.
         cells: Cells by type, those of kept modules below not among them.
-        packed: LUTs of logic after small ones are put in pairs into one, as Yosys estimates it.
+        packed: LUTs of logic after small ones are put in pairs into one, as Yosys estimates it; pairs across modules
+            are taken from the module above, of which little may be left, even less than nothing.
     """
 
     name: str
