@@ -91,17 +91,14 @@ def _cylinder(config: DoubletsConfig) -> str:
     """Module that multiplies by the constants of the cylinder between two layers, if there is one."""
     bits = layer_bits(config)
     blocks = sorted({(pair.radius, pair.half_length) for pair in config.pairs if pair.radius})
-    lines = []
-    for radius, half_length in blocks:
+    chosen, radii, lengths = [], ["40'sd0"], ["40'sd0"]
+    for number, (radius, half_length) in enumerate(blocks):
         joined = [pair for pair in config.pairs if (pair.radius, pair.half_length) == (radius, half_length)]
-        chosen = " || ".join(f"(inner == {bits}'d{pair.inner} && outer == {bits}'d{pair.outer})" for pair in joined)
-        lines += [
-            f"        if ({chosen}) begin",
-            "            used = 1'b1;",
-            f"            radius_dz = dz * 40'sd{radius};",
-            f"            length_step = step * 40'sd{half_length};",
-            "        end",
-        ]
+        pairs = " || ".join(f"(inner == {bits}'d{pair.inner} && outer == {bits}'d{pair.outer})" for pair in joined)
+        chosen.append(f"    wire chosen{number} = {pairs};")
+        radii.insert(0, f"chosen{number} ? dz * 40'sd{radius} : ")
+        lengths.insert(0, f"chosen{number} ? step * 40'sd{half_length} : ")
+    used = " || ".join(f"chosen{number}" for number in range(len(blocks))) or "1'b0"
     return "\n".join(
         [
             "// Products with the radius and half length of the cylinder between two layers.",
@@ -112,16 +109,14 @@ def _cylinder(config: DoubletsConfig) -> str:
             "    input  wire signed [39:0] dz,",
             "    input  wire signed [39:0] step,",
             "    /* verilator lint_on UNUSEDSIGNAL */",
-            "    output reg  used,",
-            "    output reg  signed [39:0] radius_dz,",
-            "    output reg  signed [39:0] length_step",
+            "    output wire used,",
+            "    output wire signed [39:0] radius_dz,",
+            "    output wire signed [39:0] length_step",
             ");",
-            "    always @* begin",
-            "        used = 1'b0;",
-            "        radius_dz = 40'sd0;",
-            "        length_step = 40'sd0;",
-            *lines,
-            "    end",
+            *chosen,
+            f"    assign used = {used};",
+            f"    assign radius_dz = {''.join(radii)};",
+            f"    assign length_step = {''.join(lengths)};",
             "endmodule",
             "",
         ]
