@@ -1,6 +1,6 @@
 // Scatter-add of LANES edges per cycle that ascend by node, edges that end at no node last. Edges of one beat that meet
-// are joined by a segmented prefix sum; a sum that may go on in the next beat is held until it is known to be complete,
-// so that each node is written once, by one of LANES + 1 ports with a memory each.
+// are joined by a segmented prefix sum, and each of LANES + 1 ports has a memory of its own. A sum that may go on in the
+// next beat is held; if it ends within that beat, held and last part are written to two memories, and meet when read.
 module hitfabric_scatter_ordered #(
     parameter LANES = 8,
     parameter LEVELS = 3,
@@ -114,21 +114,15 @@ module hitfabric_scatter_ordered #(
     reg held, held_last, held_buffer;
     reg [NODE_BITS-1:0] held_node;
     reg [WIDTH-1:0] held_sum;
+    wire [NODE_BITS-1:0] kept_node;
     wire goes_on = held && !held_last && arrived && mark[0] && place[NODE_BITS-1:0] == held_node;
-    wire write_held = held && (held_last || (arrived && !goes_on));
-    wire [LANES*WIDTH-1:0] whole;  // with what is held
+    wire continues = goes_on && kept_node == held_node;  // through the whole beat, and maybe further
+    wire write_held = held && (held_last || (arrived && !continues));
+    wire [LANES*WIDTH-1:0] whole = level[LEVELS].sum;
     wire [LANES-1:0] complete;     // the last lane of a node that ends in this beat
     wire [LANES-1:0] final_lane;   // the last lane that holds an edge with a node
     generate
-        for (l = 0; l < LANES; l = l + 1) begin : join_held
-            wire add = goes_on && mark[l] && place[l*NODE_BITS+:NODE_BITS] == held_node;
-            for (f = 0; f < FEATURES; f = f + 1) begin : feature
-                hitfabric_combine #(
-                    .BITS(BITS), .OTHER_BITS(BITS), .OTHER_SIGNED(0), .MAXIMUM(MAXIMUM), .SATURATE(SATURATE)
-                ) combine (
-                    .a(level[LEVELS].sum[(l*FEATURES+f)*BITS+:BITS]), .b(held_sum[f*BITS+:BITS] & {BITS{add}}),
-                    .y(whole[(l*FEATURES+f)*BITS+:BITS]));
-            end
+        for (l = 0; l < LANES; l = l + 1) begin : lane_end
             if (l == LANES - 1) begin : top
                 assign final_lane[l] = mark[l];
                 assign complete[l] = 1'b0;
@@ -139,9 +133,14 @@ module hitfabric_scatter_ordered #(
             end
         end
     endgenerate
-    wire [WIDTH-1:0] kept_sum;
-    wire [NODE_BITS-1:0] kept_node;
+    wire [WIDTH-1:0] kept_sum, next_sum;
     generate
+        for (f = 0; f < FEATURES; f = f + 1) begin : join_held
+            hitfabric_combine #(
+                .BITS(BITS), .OTHER_BITS(BITS), .OTHER_SIGNED(0), .MAXIMUM(MAXIMUM), .SATURATE(SATURATE)
+            ) combine (
+                .a(kept_sum[f*BITS+:BITS]), .b(held_sum[f*BITS+:BITS] & {BITS{continues}}), .y(next_sum[f*BITS+:BITS]));
+        end
         for (f = 0; f < WIDTH; f = f + 1) begin : keep_sum
             wire [LANES-1:0] bits;
             for (l = 0; l < LANES; l = l + 1) begin : lane
@@ -172,10 +171,10 @@ module hitfabric_scatter_ordered #(
         if (arrived) begin
             held_buffer <= arrived_buffer;
             held_node <= kept_node;
-            held_sum <= kept_sum;
+            held_sum <= next_sum;
         end
 
-    // One write port per lane, and one for what was held; no node is written by two.
+    // One write port per lane, and one for what was held.
     reg [LANES-1:0] writing;
     reg writing_buffer;
     reg [LANES*NODE_BITS-1:0] writing_place;
@@ -222,15 +221,23 @@ module hitfabric_scatter_ordered #(
             end
         end
     endgenerate
+    wire [BANKS*WIDTH-1:0] either, sum;
     reg [BANKS*WIDTH-1:0] found;
     assign total = found;
+    always @(posedge clk) found <= sum;
     generate
-        for (f = 0; f < BANKS * WIDTH; f = f + 1) begin : either
-            wire [LANES:0] bits;
-            for (p = 0; p <= LANES; p = p + 1) begin : port_bit
+        for (f = 0; f < BANKS * WIDTH; f = f + 1) begin : lanes_or  // at most one of them holds a node
+            wire [LANES-1:0] bits;
+            for (p = 0; p < LANES; p = p + 1) begin : port_bit
                 assign bits[p] = parts[p*BANKS*WIDTH+f];
             end
-            always @(posedge clk) found[f] <= |bits;
+            assign either[f] = |bits;
+        end
+        for (f = 0; f < BANKS * FEATURES; f = f + 1) begin : meet
+            hitfabric_combine #(
+                .BITS(BITS), .OTHER_BITS(BITS), .OTHER_SIGNED(0), .MAXIMUM(MAXIMUM), .SATURATE(SATURATE)
+            ) combine (
+                .a(either[f*BITS+:BITS]), .b(parts[LANES*BANKS*WIDTH+f*BITS+:BITS]), .y(sum[f*BITS+:BITS]));
         end
     endgenerate
 endmodule
