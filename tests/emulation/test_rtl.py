@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,14 @@ def graph() -> TypedGraph:
 
 
 @pytest.fixture(scope="module")
-def executor(graph: TypedGraph, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtlExecutor]:
-    folder = tmp_path_factory.mktemp("engine")
-    made = make_executor(
-        "rtl", graph, directory=folder / "project", models=folder / "models", config=CONFIG, stalls=0.3, seed=2
-    )
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def executor(graph: TypedGraph, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtlExecutor]:
+    folder = tmp_path_factory.mktemp("engine") / "project"
+    made = make_executor("rtl", graph, directory=folder, models=models, config=CONFIG, stalls=0.3, seed=2)
     assert isinstance(made, RtlExecutor)
     yield made
     made.close()
@@ -123,6 +127,18 @@ def test_the_start_of_registers_and_memories_does_not_matter(
     for inputs, outputs in zip(batches, other.run_many(batches), strict=True):
         expected = golden.run_integers(inputs, list(outputs))
         assert all(np.array_equal(outputs[name], expected[name]) for name in expected)
+    other.close()
+
+
+def test_the_system_verilator_gives_the_same(graph: TypedGraph, executor: RtlExecutor, models: Path) -> None:
+    system = shutil.which("verilator")
+    if system is None:
+        pytest.skip("no system's Verilator")
+    batches = graphs(graph, [(k % (NODES + 1), k * 5 % (EDGES + 1)) for k in range(60)])
+    other = RtlExecutor(graph, project=executor.project, models=models, verilator=Path(system))
+    assert other.measure_cycles(batches) == executor.measure_cycles(batches)
+    for mine, theirs in zip(executor.run_many(batches), other.run_many(batches), strict=True):
+        assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
     other.close()
 
 
