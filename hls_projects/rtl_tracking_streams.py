@@ -14,7 +14,7 @@ from ..core import ConfigError, ToolError
 from .rtl_simulation import build_model
 from .rtl_verilator import Verilator
 
-TEMPLATE = Path(__file__).parent / "rtl" / "tracking_streams.cpp"
+TEMPLATE = Path(__file__).parent / "rtl" / "tracking_streams.cpp.in"
 FAILURES = {
     -1: "the outputs expected did not come within the limit of cycles",
     -2: "an output changed while it waited to be taken",
