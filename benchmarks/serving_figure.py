@@ -41,6 +41,8 @@ def draw(rows: Sequence[Row], path: Path, *, title: str) -> None:
             _panel(axis, [row for row in rows if row.payload == payload], payload)
         for axis in axes[len(payloads) :]:
             axis.set_visible(False)
+        entries = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+        figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3)
         figure.suptitle(title)
         with atomic_file(path) as temporary:
             figure.savefig(temporary, dpi=150, format=path.suffix.removeprefix(".") or "png")
@@ -66,4 +68,3 @@ def _panel(axis: Axes, rows: Sequence[Row], payload: str) -> None:
     rates = [row.requests_per_s for row in rows]
     axis.set_ylim(min(rates) / 1.6, max(rates) * 1.6)
     axis.grid(which="major", alpha=0.3)
-    axis.legend(fontsize=6)
