@@ -152,14 +152,12 @@ class CompiledChain:
             threads=threads,
         )
         self._place = ctypes.byref(self._settings)
-        # With more hits, threads pay; and then the interpreter's share is small.
-        self._most_hits = HITS_FOR_THREADS
-        self._max_edges = config.max_edges
         self._kept = (executors, stages)  # their libraries must stay loaded
 
     def takes(self, hits: int) -> bool:
         """Whether an event is small enough, and has no more pairs than the configuration allows."""
-        return 2 <= hits < self._most_hits and hits * (hits - 1) // 2 <= self._max_edges
+        # From this many hits on, threads pay, and the interpreter's share is small.
+        return 2 <= hits < HITS_FOR_THREADS and hits * (hits - 1) // 2 <= self._settings.max_edges
 
     def run(self, features: NDArray[np.float32]) -> ScoredEdges | None:
         """The edges that the filter keeps, and their scores.
@@ -209,9 +207,8 @@ def open_compiled(
     """
     native = {name: each for name, each in executors.items() if type(each) is NativeExecutor and _is_plain(each)}
     stages = compiled_stages()
-    if len(native) < len(executors) or config.max_neighbours is not None or config.edge_inputs != "track":
-        return None
-    if stages is None:
+    fits = len(native) == len(executors) and config.max_neighbours is None and config.edge_inputs == "track"
+    if stages is None or not fits:
         return None
     try:
         return CompiledChain(

@@ -145,6 +145,7 @@ def test_graphs_that_are_refused_keep_their_place(model: TrackingSimulation, pro
         assert wrong == 0
 
 
+@pytest.mark.slow
 @needs_tools
 def test_engines_of_other_sizes_are_refused(engine: RtlProject, tmp_path: Path) -> None:
     for change in ({"max_edges": 128}, {"max_nodes": 64}, {"lanes": 2}):
