@@ -21,7 +21,7 @@ NETWORKS ?= 300
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test test-fast sweep lint format lock wheel clean
+.PHONY: help setup tools browser demo test test-fast sweep lint format lock wheel clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -47,13 +47,20 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -c "from hitfabric.fpga_backend.triton_install import find_triton; print(find_triton())"
 	touch $@
 
+# Reports are looked at in a real browser; only tests need one.
+browser:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && apt-get update -qq </dev/null && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium </dev/null >/dev/null; then :; \
+	  else echo "chromium is missing: reports are not tested in a browser; run: sudo apt-get install chromium" >&2; fi; }
+
 demo: setup
 	$(BIN)/hitfabric demo --out $(OUT) $(ARGS)
 
-test: setup
+test: setup browser
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope $(ARGS)
 
-test-fast: setup
+test-fast: setup browser
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "not slow" $(ARGS)
 
 sweep: setup
