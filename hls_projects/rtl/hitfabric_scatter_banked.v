@@ -1,5 +1,7 @@
 // Scatter-add of LANES edges per cycle in any order: every lane has accumulators of its own, so that edges of one
 // beat never meet. A sum that the lane's last edge has just changed is taken from the adder instead of the memory.
+// Each graph has one half of the accumulators in turn: whoever reads a node's sum in the other half writes a zero in
+// its place, so that no cycle is spent on clearing.
 module hitfabric_scatter_banked #(
     parameter LANES = 8,
     parameter LEVELS = 3,
@@ -30,42 +32,32 @@ module hitfabric_scatter_banked #(
     localparam ROW_BITS = NODE_BITS - BANK_BITS;
     localparam WIDTH = FEATURES * BITS;
     wire [LANES*BANKS*WIDTH-1:0] parts;
-    reg writing_buffer;
-    always @(posedge clk) writing_buffer <= buffer;
-    genvar l, b, f;
+    wire [1:0] emptied = {2{clear}} | {read && read_buffer, read && !read_buffer};
+    wire [ROW_BITS-1:0] emptied_row = clear ? clear_address : read_address;
+    reg writing_buffer, drained_buffer;
+    always @(posedge clk) begin
+        writing_buffer <= buffer;
+        drained_buffer <= read_buffer;
+    end
+    genvar l, b, h, f;
     generate
         for (l = 0; l < LANES; l = l + 1) begin : lane
             wire [NODE_BITS-1:0] target = node[l*NODE_BITS+:NODE_BITS];
-            wire [BANKS-1:0] look_valid;
-            wire [BANKS*WIDTH-1:0] look_data;
-            wire [WIDTH-1:0] sum;
-            wire found;
-            wire [WIDTH-1:0] old;
-            reg writing;
             reg [NODE_BITS-1:0] place;
-            wire [WIDTH-1:0] base;
+            reg writing, again;
             reg [FEATURES*MESSAGE_BITS-1:0] added;
-            wire again = writing && place == target && writing_buffer == buffer;
+            reg [WIDTH-1:0] sum_then;
+            wire [WIDTH-1:0] sum;
+            wire [2*BANKS*WIDTH-1:0] words;
+            wire [2*WIDTH-1:0] old;
             always @(posedge clk) begin
                 writing <= valid[l] && !rst;
                 place <= target;
                 added <= message[l*FEATURES*MESSAGE_BITS+:FEATURES*MESSAGE_BITS];
+                again <= writing && place == target && writing_buffer == buffer;
+                sum_then <= sum;
             end
-            if (BLOCK != 0) begin : late
-                reg again_then;
-                reg [WIDTH-1:0] sum_then;
-                always @(posedge clk) begin
-                    again_then <= again;
-                    sum_then <= sum;
-                end
-                assign base = again_then ? sum_then : old & {WIDTH{found}};
-            end else begin : early
-                reg [WIDTH-1:0] begun;
-                always @(posedge clk)
-                    if (!again && !found) begun <= {WIDTH{1'b0}};
-                    else begun <= again ? sum : old;
-                assign base = begun;
-            end
+            wire [WIDTH-1:0] base = again ? sum_then : writing_buffer ? old[WIDTH+:WIDTH] : old[0+:WIDTH];
             for (f = 0; f < FEATURES; f = f + 1) begin : feature
                 hitfabric_combine #(
                     .BITS(BITS), .OTHER_BITS(MESSAGE_BITS), .OTHER_SIGNED(MESSAGE_SIGNED),
@@ -73,32 +65,28 @@ module hitfabric_scatter_banked #(
                 ) combine (
                     .a(base[f*BITS+:BITS]), .b(added[f*MESSAGE_BITS+:MESSAGE_BITS]), .y(sum[f*BITS+:BITS]));
             end
-            for (b = 0; b < BANKS; b = b + 1) begin : bank
-                wire chosen;
-                if (BANKS > 1) begin : several
-                    localparam [BANK_BITS-1:0] NUMBER = b;
-                    assign chosen = place[BANK_BITS-1:0] == NUMBER;
-                end else begin : only
-                    assign chosen = 1'b1;
+            for (h = 0; h < 2; h = h + 1) begin : half
+                localparam [0:0] NUMBER = h;
+                wire [WIDTH-1:0] data = sum & {WIDTH{!emptied[h]}};
+                wire [BANKS-1:0] chosen;
+                for (b = 0; b < BANKS; b = b + 1) begin : bank
+                    hitfabric_ram #(.WIDTH(WIDTH), .BITS(ROW_BITS), .BLOCK(BLOCK)) ram (
+                        .clk(clk), .write(emptied[h] || (writing && chosen[b] && writing_buffer == NUMBER)),
+                        .write_address(emptied[h] ? emptied_row : place[NODE_BITS-1:BANK_BITS]), .write_data(data),
+                        .read_address(emptied[h] ? emptied_row : target[NODE_BITS-1:BANK_BITS]),
+                        .read_data(words[(h*BANKS+b)*WIDTH+:WIDTH]));
                 end
-                hitfabric_accumulator #(.WIDTH(WIDTH), .BITS(ROW_BITS), .LOOK(1), .BLOCK(BLOCK)) accumulator (
-                    .clk(clk), .clear(clear), .clear_address(clear_address),
-                    .write(writing && chosen), .write_buffer(writing_buffer),
-                    .write_address(place[NODE_BITS-1:BANK_BITS]), .write_data(sum),
-                    .look_buffer(buffer), .look_address(target[NODE_BITS-1:BANK_BITS]),
-                    .look_valid(look_valid[b]), .look_data(look_data[b*WIDTH+:WIDTH]),
-                    .read(read), .read_buffer(read_buffer), .read_address(read_address),
-                    .read_data(parts[(l*BANKS+b)*WIDTH+:WIDTH]));
+                if (BANKS > 1) begin : several
+                    wire [BANKS*WIDTH-1:0] mine = words[h*BANKS*WIDTH+:BANKS*WIDTH];
+                    assign chosen = {{(BANKS - 1) {1'b0}}, 1'b1} << place[BANK_BITS-1:0];
+                    assign old[h*WIDTH+:WIDTH] = mine[place[BANK_BITS-1:0]*WIDTH+:WIDTH];
+                end else begin : single
+                    assign chosen = 1'b1;
+                    assign old[h*WIDTH+:WIDTH] = words[h*WIDTH+:WIDTH];
+                end
             end
-            if (BANKS > 1) begin : select
-                // The bank of the edge whose old sum comes now: a cycle late from block RAM.
-                wire [BANK_BITS-1:0] looked = BLOCK != 0 ? place[BANK_BITS-1:0] : target[BANK_BITS-1:0];
-                assign found = look_valid[looked];
-                assign old = look_data[looked*WIDTH+:WIDTH];
-            end else begin : single
-                assign found = look_valid;
-                assign old = look_data;
-            end
+            assign parts[l*BANKS*WIDTH+:BANKS*WIDTH] =
+                drained_buffer ? words[BANKS*WIDTH+:BANKS*WIDTH] : words[0+:BANKS*WIDTH];
         end
     endgenerate
     hitfabric_lane_total #(

@@ -203,20 +203,18 @@ module hitfabric_scatter_ordered #(
                 assign data = writing_sum[p*WIDTH+:WIDTH];
             end
             for (b = 0; b < BANKS; b = b + 1) begin : bank
-                wire chosen, look_unused_valid;
-                wire [WIDTH-1:0] look_unused;
+                wire chosen;
                 if (BANKS > 1) begin : several
                     localparam [BANK_BITS-1:0] NUMBER = b;
                     assign chosen = target[BANK_BITS-1:0] == NUMBER;
                 end else begin : only
                     assign chosen = 1'b1;
                 end
-                hitfabric_accumulator #(.WIDTH(WIDTH), .BITS(ROW_BITS), .LOOK(0), .BLOCK(BLOCK)) accumulator (
+                hitfabric_accumulator #(.WIDTH(WIDTH), .BITS(ROW_BITS), .BLOCK(BLOCK)) accumulator (
                     .clk(clk), .clear(clear), .clear_address(clear_address),
                     .write(mine && chosen), .write_buffer(of_buffer),
                     .write_address(target[NODE_BITS-1:BANK_BITS]), .write_data(data),
-                    .look_buffer(1'b0), .look_address({ROW_BITS{1'b0}}), .look_valid(look_unused_valid),
-                    .look_data(look_unused), .read(read), .read_buffer(read_buffer), .read_address(read_address),
+                    .read(read), .read_buffer(read_buffer), .read_address(read_address),
                     .read_data(parts[(p*BANKS+b)*WIDTH+:WIDTH]));
             end
         end
