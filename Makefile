@@ -21,7 +21,7 @@ NETWORKS ?= 300
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools browser demo test test-fast sweep lint format lock wheel clean
+.PHONY: help setup tools browser demo test test-fast sweep lint format diagram lock wheel clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -74,6 +74,9 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	git ls-files '*.c' '*.cc' '*.cpp' '*.h' | xargs $(BIN)/clang-format -i
+
+diagram: tools
+	dot -Tsvg docs/figures/rooms.dot > docs/figures/rooms.svg
 
 lock: setup
 	{ sed -n '/^#/p' requirements.lock; $(BIN)/python -m pip freeze --exclude-editable --exclude setuptools --exclude wheel \

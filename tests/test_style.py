@@ -107,6 +107,28 @@ def test_imports_point_one_way(room: str) -> None:
     assert {path: rooms for path, rooms in wrong.items() if rooms} == {}
 
 
+def drawn_imports(text: str, arrow: str) -> set[tuple[str, str]]:
+    return set(re.findall(rf"(\w+) ?{arrow} ?(\w+)", text))
+
+
+def test_the_diagram_shows_the_imports() -> None:
+    imports = {room: {name for path in room_files(room) for name in imported_rooms(path)} - {room} for room in ROOMS}
+    reached: dict[str, set[str]] = {}
+    while len(reached) < len(ROOMS):  # ends, as imports point one way
+        for room in ROOMS:
+            if room not in reached and imports[room] <= set(reached):
+                reached[room] = imports[room].union(*(reached[name] for name in imports[room]))
+    expected = {
+        (room, name)
+        for room in ROOMS
+        for name in imports[room]
+        if not any(name in reached[other] for other in imports[room])
+    }
+    figures = ROOT / "docs" / "figures"
+    assert drawn_imports((figures / "rooms.dot").read_text(encoding="utf-8"), "->") == expected
+    assert drawn_imports((figures / "rooms.svg").read_text(encoding="utf-8"), "&#45;&gt;") == expected
+
+
 def imports_at(tree: ast.Module, *, top_level: bool) -> set[str]:
     """Packages imported absolutely: at the top level of a file, or anywhere."""
     nodes = tree.body if top_level else list(ast.walk(tree))
