@@ -175,7 +175,7 @@ class RtlExecutor:
         streams = self._simulation.run(
             {
                 HEADER: header_beats(sizes),
-                **{stream.name: row_beats(stream, integers, sizes, seed=seed) for stream in self._inputs},
+                **{stream.name: row_beats(stream, integers, seed=seed) for stream in self._inputs},
             },
             {
                 STATUS: np.arange(len(sizes), dtype=np.int64),

@@ -65,11 +65,6 @@ class ComponentsConfig(StrictModel):
         return (1 << self.index_bits) - 1
 
     @property
-    def edge_widths(self) -> tuple[int, int, int]:
-        """Bits of sender, receiver and logit, the fields of a lane of the edges."""
-        return self.index_bits, self.index_bits, self.logit_bits
-
-    @property
     def parameters(self) -> Mapping[str, int]:
         """Parameters of the module `component_labels`."""
         names = ("max_nodes", "max_edges", "lanes", "merges", "label_lanes", "logit_bits", "threshold", "fifo_bits")
@@ -87,11 +82,6 @@ class Components:
 
     labels: NDArray[np.int64]
     flags: int
-
-
-def padding(bits: int) -> int:
-    """Bits that fill up a lane to whole bytes."""
-    return -bits % 8
 
 
 def label_components(

@@ -9,13 +9,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import ToolError
-from .rtl_components import SOURCES, TOP, Components, ComponentsConfig, padding
-from .rtl_tracking_streams import Beats, StreamPort, StreamRun, StreamSimulation
+from .rtl_components import SOURCES, TOP, Components, ComponentsConfig
+from .rtl_fields import Field
+from .rtl_project import RtlStream
+from .rtl_simulation_beats import (
+    HEADER,
+    STATUS,
+    beat_graphs,
+    bounding_cycles,
+    header_beats,
+    port_of,
+    read_rows,
+    read_words,
+    row_beats,
+)
+from .rtl_simulation_streams import Beats, StreamSimulation
 from .rtl_verilator import Verilator
-
-GRAPH = StreamPort(name="s_axis_graph", bits=64)
-STATUS = StreamPort(name="m_axis_status", bits=64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,11 +66,12 @@ class LabelledGraph:
 
 
 class ComponentsSimulation:
-    """The module under Verilator.
+    """The module under Verilator, which keeps its state from run to run.
 
     Args:
         config: Its parameters.
         sources: Its Verilog, where it is not that of this package.
+        seed: Of the initial state, and of what lanes hold that mean nothing.
         verilator: Installation, or its program; None takes the one found.
 
     Raises:
@@ -73,98 +83,88 @@ class ComponentsSimulation:
         config: ComponentsConfig,
         *,
         sources: Sequence[Path] = SOURCES,
+        seed: int = 0,
         verilator: Verilator | Path | None = None,
     ) -> None:
-        self.config = config
-        edge_bits, label_bits = sum(config.edge_widths), config.index_bits
-        self._edge_padding, self._label_padding = padding(edge_bits), padding(label_bits)
-        edges, labels = edge_bits + self._edge_padding, label_bits + self._label_padding
-        self._edges = StreamPort(name="s_axis_edges", bits=config.lanes * edges, last=True)
-        self._labels = StreamPort(name="m_axis_labels", bits=config.label_lanes * labels, last=True)
+        self.config, self.seed = config, seed
+        index = Field(tensor="edge_index", features=2, bits=config.index_bits, signed=False)
+        logit = Field(tensor="logit", features=1, bits=config.logit_bits, signed=True)
+        self._edges = RtlStream.of(
+            "s_axis_edges", direction="in", domain="E", lanes=config.lanes, fields=(index, logit)
+        )
+        self._labels = labels_stream(config)
         self._model = StreamSimulation(
-            sources=sources,
-            top=TOP,
-            inputs=(GRAPH, self._edges),
-            outputs=(self._labels, STATUS),
+            sources,
+            TOP,
+            ports=(HEADER, port_of(self._edges), port_of(self._labels), STATUS),
+            seed=seed,
             parameters=config.parameters,
             verilator=verilator,
         )
 
-    def run(self, graphs: Sequence[ScoredEdges], *, stalls: float = 0.0, seed: int = 0) -> list[LabelledGraph]:
+    def edge_beats(self, graphs: Sequence[ScoredEdges]) -> Beats:
+        """The beats of the edges of graphs."""
+        rows = [[graph.edge_index.reshape(-1, 2), graph.logits[:, None]] for graph in graphs]
+        return row_beats(self._edges, rows, seed=self.seed)
+
+    def run(
+        self,
+        graphs: Sequence[ScoredEdges],
+        *,
+        edges: Beats | None = None,
+        stalls: float = 0.0,
+        seed: int = 0,
+        window: int = 0,
+    ) -> list[LabelledGraph]:
         """Label graphs that are sent back to back.
 
         Args:
             graphs: The graphs.
+            edges: Beats of the edges, where they are not those of the graphs (their number must be).
             stalls: Probability of a gap or of back-pressure, in each cycle and stream.
-            seed: Seed of the stalls and of the initial state.
+            seed: Seed of the stalls.
+            window: Graphs in the module at a time; 0 lets in as many as it takes.
 
         Returns:
             One result per graph.
 
         Raises:
-            ToolError: The module gives more or fewer beats than its streams promise.
+            GraphError: The module gives other beats than its streams promise, or breaks the protocol.
+            DeadlockError: It hangs.
         """
-        parts = [self.edge_beats(graph) for graph in graphs]
-        return self.run_beats(graphs, parts, stalls=stalls, seed=seed)
-
-    def edge_beats(self, graph: ScoredEdges) -> Beats:
-        """The beats of a graph's edges."""
-        rows = np.column_stack([graph.edge_index.reshape(-1, 2), graph.logits])
-        return Beats.of(self._edges, rows, self.config.edge_widths, padding=self._edge_padding)
-
-    def run_beats(
-        self, graphs: Sequence[ScoredEdges], parts: Sequence[Beats], *, stalls: float = 0.0, seed: int = 0
-    ) -> list[LabelledGraph]:
-        """`run` with beats of edges that need not be those of the graphs (their number must be)."""
-        headers = np.array([[g.nodes, len(g.edge_index), g.tag] for g in graphs], dtype=np.int64)
-        beats = {
-            GRAPH.name: Beats.of(GRAPH, headers.reshape(-1, 3), (16, 16, 32)),
-            self._edges.name: Beats.joined(self._edges, parts),
+        given = {
+            HEADER.name: header_beats(
+                [(graph.nodes, len(graph.edge_index)) for graph in graphs], tags=[graph.tag for graph in graphs]
+            ),
+            self._edges.name: self.edge_beats(graphs) if edges is None else edges,
         }
-        counts = [0 if self._over_size(graph) else -(-graph.nodes // self.config.label_lanes) for graph in graphs]
-        expected = {self._labels.name: sum(counts), STATUS.name: len(graphs)}
-        run = self._model.run(beats, expected, stalls=stalls, seed=seed)
-        return self._results(graphs, run, counts, [len(part) for part in parts])
+        counts = [0 if self._over_size(graph) else graph.nodes for graph in graphs]
+        expected = {
+            self._labels.name: beat_graphs(self._labels, counts),
+            STATUS.name: np.arange(len(graphs), dtype=np.int64),
+        }
+        streams = self._model.run(given, expected, stalls=stalls, seed=seed, window=window)
+        headers, status = streams[HEADER.name].cycle, streams[STATUS.name].cycle
+        labels = read_rows(self._labels, streams[self._labels.name], counts)
+        _, last_edge = bounding_cycles(streams[self._edges.name], len(graphs))
+        first_label, _ = bounding_cycles(streams[self._labels.name], len(graphs))
+        return [
+            LabelledGraph(
+                components=Components(labels=labels[n][0][:, 0], flags=int(flags)),
+                tag=int(tag),
+                header=int(headers[n]),
+                last_edge=int(last_edge[n] if last_edge[n] >= 0 else headers[n]),
+                first_label=int(first_label[n] if first_label[n] >= 0 else status[n]),
+                status=int(status[n]),
+            )
+            for n, (tag, flags) in enumerate(read_words(streams[STATUS.name]))
+        ]
 
     def _over_size(self, graph: ScoredEdges) -> bool:
         return graph.nodes > self.config.max_nodes or len(graph.edge_index) > self.config.max_edges
 
-    def _results(
-        self, graphs: Sequence[ScoredEdges], run: StreamRun, counts: Sequence[int], edge_beats: Sequence[int]
-    ) -> list[LabelledGraph]:
-        labels, status = run.outputs[self._labels.name], run.outputs[STATUS.name]
-        rows = labels.rows(self._labels, (self.config.index_bits,), padding=self._label_padding)[:, 0]
-        check_last(labels, counts, self._labels)
-        found, place, edge = [], 0, 0
-        for number, (graph, count) in enumerate(zip(graphs, counts, strict=True)):
-            header = int(run.accepted[GRAPH.name][number])
-            edge += edge_beats[number]
-            first = place * self.config.label_lanes
-            done = int(status.cycles[number])
-            found.append(
-                LabelledGraph(
-                    components=Components(
-                        labels=rows[first : first + (graph.nodes if count else 0)],
-                        flags=int(status.data[number, 1]),
-                    ),
-                    tag=int(status.data[number, 0]),
-                    header=header,
-                    last_edge=int(run.accepted[self._edges.name][edge - 1]) if edge_beats[number] else header,
-                    first_label=int(labels.cycles[place]) if count else done,
-                    status=done,
-                )
-            )
-            place += count
-        return found
 
-
-def check_last(beats: Beats, counts: Sequence[int], port: StreamPort) -> None:
-    """Compare tlast of an output with the beats of each graph.
-
-    Raises:
-        ToolError: It is not on the last beat of every graph, and nowhere else.
-    """
-    expected = np.zeros(len(beats), dtype=np.bool_)
-    expected[[end - 1 for end, count in zip(np.cumsum(counts), counts, strict=True) if count]] = True
-    if not np.array_equal(beats.last, expected):
-        raise ToolError(f"simulation: tlast of {port.name} is at a wrong beat", remedy="correct the RTL")
+def labels_stream(config: ComponentsConfig) -> RtlStream:
+    """The stream of labels."""
+    field = Field(tensor="label", features=1, bits=config.index_bits, signed=False)
+    return RtlStream.of("m_axis_labels", direction="out", domain="N", lanes=config.label_lanes, fields=(field,))

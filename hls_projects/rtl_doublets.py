@@ -117,11 +117,6 @@ class DoubletsConfig(StrictModel):
         """Bits of a node index."""
         return self.max_nodes.bit_length()
 
-    @property
-    def edge_widths(self) -> tuple[int, ...]:
-        """Bits of sender, receiver and the four features, the fields of an edge."""
-        return (self.index_bits, self.index_bits, *[FEATURE_BITS] * 4)
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Doublets:

@@ -9,15 +9,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import ToolError
-from .rtl_components import padding
-from .rtl_components_simulation import GRAPH, STATUS, check_last
-from .rtl_doublets import HIT_WIDTHS, Doublets, DoubletsConfig, integer_doublets, wrap
+from ..core import GraphError
+from .rtl_doublets import FEATURE_BITS, HIT_WIDTHS, Doublets, DoubletsConfig, integer_doublets
 from .rtl_doublets_verilog import TOP, parameters
-from .rtl_tracking_streams import Beats, StreamPort, StreamRun, StreamSimulation
+from .rtl_fields import Field
+from .rtl_project import RtlStream
+from .rtl_simulation_beats import (
+    HEADER,
+    STATUS,
+    beat_graphs,
+    bounding_cycles,
+    header_beats,
+    port_of,
+    read_rows,
+    read_words,
+    row_beats,
+)
+from .rtl_simulation_streams import REPORT, Beats, StreamPort, StreamSimulation
+from .rtl_simulation_words import Integers
 from .rtl_verilator import Verilator
 
-HEADERS = StreamPort(name="m_axis_graph", bits=64)
+BUILT = StreamPort(name="m_axis_graph", direction="out", bits=64, has_last=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,11 +54,12 @@ class BuiltGraph:
 
 
 class DoubletsSimulation:
-    """The module under Verilator.
+    """The module under Verilator, which keeps its state from run to run.
 
     Args:
         config: Its parameters.
         sources: Its Verilog, as `write_doublets` gives it.
+        seed: Of the initial state, and of what lanes hold that mean nothing.
         verilator: Installation, or its program; None takes the one found.
 
     Raises:
@@ -54,100 +67,112 @@ class DoubletsSimulation:
     """
 
     def __init__(
-        self, config: DoubletsConfig, *, sources: Sequence[Path], verilator: Verilator | Path | None = None
+        self,
+        config: DoubletsConfig,
+        *,
+        sources: Sequence[Path],
+        seed: int = 0,
+        verilator: Verilator | Path | None = None,
     ) -> None:
-        self.config = config
-        bits = sum(config.edge_widths)
-        self._padding = padding(bits)
-        self._hits = StreamPort(name="s_axis_hits", bits=config.lanes * sum(HIT_WIDTHS), last=True)
-        self._edges = StreamPort(name="m_axis_edges", bits=config.lanes * (bits + self._padding), last=True)
+        self.config, self.seed = config, seed
+        index = Field(tensor="edge_index", features=2, bits=config.index_bits, signed=False)
+        features = Field(tensor="edges", features=4, bits=FEATURE_BITS, signed=True)
+        self._hits = hits_stream(config)
+        self._edges = RtlStream.of(
+            "m_axis_edges", direction="out", domain="E", lanes=config.lanes, fields=(index, features)
+        )
         self._model = StreamSimulation(
-            sources=sources,
-            top=TOP,
-            inputs=(GRAPH, self._hits),
-            outputs=(HEADERS, self._edges, STATUS),
+            sources,
+            TOP,
+            ports=(HEADER, port_of(self._hits), BUILT, port_of(self._edges), STATUS),
+            seed=seed,
             parameters=parameters(config),
             verilator=verilator,
         )
 
-    def hit_beats(self, hits: NDArray[np.int64]) -> Beats:
-        """The beats of a graph's hits [hits, 4]."""
-        return Beats.of(self._hits, hits, HIT_WIDTHS)
+    def hit_beats(self, graphs: Sequence[Integers]) -> Beats:
+        """The beats of the hits of graphs."""
+        return hit_beats(self._hits, graphs, seed=self.seed)
 
     def run(
         self,
-        graphs: Sequence[NDArray[np.int64]],
+        graphs: Sequence[Integers],
         *,
         tags: Sequence[int] | None = None,
-        parts: Sequence[Beats] | None = None,
+        hits: Beats | None = None,
         stalls: float = 0.0,
         seed: int = 0,
+        window: int = 0,
     ) -> list[BuiltGraph]:
         """Build graphs whose hits are sent back to back.
 
         Args:
             graphs: int64 [hits, 4] of each graph: r, phi, z, layer number.
             tags: What each status gives back, 32 bits; None counts the graphs.
-            parts: Beats of the hits, where they are not those of the graphs (their number must be).
+            hits: Beats of the hits, where they are not those of the graphs (their number must be).
             stalls: Probability of a gap or of back-pressure, in each cycle and stream.
-            seed: Seed of the stalls and of the initial state.
+            seed: Seed of the stalls.
+            window: Graphs in the module at a time; 0 lets in as many as it takes.
 
         Returns:
             One result per graph.
 
         Raises:
-            ToolError: The module gives other beats than its streams promise, or not as many edges as the reference.
+            GraphError: The module gives other beats than its streams promise, not as many edges as the reference, or
+                breaks the protocol.
+            DeadlockError: It hangs.
         """
-        names = list(range(len(graphs))) if tags is None else list(tags)
-        beats = [self.hit_beats(hits) for hits in graphs] if parts is None else list(parts)
-        headers = np.array([[len(hits), 0, tag] for hits, tag in zip(graphs, names, strict=True)], dtype=np.int64)
-        sent = {
-            GRAPH.name: Beats.of(GRAPH, headers.reshape(-1, 3), (16, 16, 32)),
-            self._hits.name: Beats.joined(self._hits, beats),
+        given = {
+            HEADER.name: header_beats([(len(graph), 0) for graph in graphs], tags=tags),
+            self._hits.name: self.hit_beats(graphs) if hits is None else hits,
         }
-        known = [integer_doublets(hits, self.config) for hits in graphs]
-        counts = [-(-len(doublets.edge_index) // self.config.lanes) for doublets in known]
-        whole = [doublets.flags & 3 == 0 for doublets in known]
-        expected = {HEADERS.name: sum(whole), self._edges.name: sum(counts), STATUS.name: len(graphs)}
-        run = self._model.run(sent, expected, stalls=stalls, seed=seed)
-        check_last(run.outputs[self._edges.name], counts, self._edges)
-        return self._results(run, counts, whole, [len(part) for part in beats])
-
-    def _results(
-        self, run: StreamRun, counts: Sequence[int], whole: Sequence[bool], hit_beats: Sequence[int]
-    ) -> list[BuiltGraph]:
-        edges, status = run.outputs[self._edges.name], run.outputs[STATUS.name]
-        rows = edges.rows(self._edges, self.config.edge_widths, padding=self._padding)
-        headers = run.outputs[HEADERS.name].rows(HEADERS, (16, 16, 32))
-        hits = np.concatenate([[0], np.cumsum(hit_beats)])
-        starts = np.concatenate([[0], np.cumsum(counts)])
-        found, place = [], 0
-        for number, count in enumerate(counts):
-            size, tag, done = 0, int(status.data[number, 0]), int(status.cycles[number])
-            if whole[number]:
-                size = int(headers[place, 1])
-                if headers[place, 2] != tag or -(-size // self.config.lanes) != count:
-                    raise ToolError(
-                        f"simulation: header {headers[place]} for tag {tag} and {count} beats of edges",
-                        remedy="correct the RTL",
-                    )
-                place += 1
-            first = int(starts[number])
-            header = int(run.accepted[GRAPH.name][number])
-            of_graph = rows[first * self.config.lanes :][:size]
-            found.append(
-                BuiltGraph(
-                    doublets=_sorted(of_graph, int(status.data[number, 1])),
-                    tag=tag,
-                    header=header,
-                    last_hit=int(run.accepted[self._hits.name][hits[number + 1] - 1]) if hit_beats[number] else header,
-                    first_edge=int(edges.cycles[first]) if count else done,
-                    status=done,
-                )
+        known = [integer_doublets(graph, self.config) for graph in graphs]
+        counts = [len(doublets.edge_index) for doublets in known]
+        numbers = np.arange(len(graphs), dtype=np.int64)
+        whole = numbers[[doublets.flags & 3 == 0 for doublets in known]]
+        expected = {BUILT.name: whole, self._edges.name: beat_graphs(self._edges, counts), STATUS.name: numbers}
+        streams = self._model.run(given, expected, stalls=stalls, seed=seed, window=window)
+        status = read_words(streams[STATUS.name])
+        _check_headers(read_words(streams[BUILT.name]), status[whole], np.array(counts, dtype=np.int64)[whole])
+        rows = read_rows(self._edges, streams[self._edges.name], counts)
+        headers, ends = streams[HEADER.name].cycle, streams[STATUS.name].cycle
+        _, last_hit = bounding_cycles(streams[self._hits.name], len(graphs))
+        first_edge, _ = bounding_cycles(streams[self._edges.name], len(graphs))
+        return [
+            BuiltGraph(
+                doublets=_sorted(index, features, flags=int(flags)),
+                tag=int(tag),
+                header=int(headers[n]),
+                last_hit=int(last_hit[n] if last_hit[n] >= 0 else headers[n]),
+                first_edge=int(first_edge[n] if first_edge[n] >= 0 else ends[n]),
+                status=int(ends[n]),
             )
-        return found
+            for n, ((tag, flags), (index, features)) in enumerate(zip(status, rows, strict=True))
+        ]
 
 
-def _sorted(rows: NDArray[np.int64], flags: int) -> Doublets:
-    order = np.lexsort((rows[:, 1], rows[:, 0]))
-    return Doublets(edge_index=rows[order, :2], features=wrap(rows[order, 2:], 16), flags=flags)
+def hits_stream(config: DoubletsConfig) -> RtlStream:
+    """The stream of hits."""
+    position = Field(tensor="position", features=3, bits=HIT_WIDTHS[0], signed=True)
+    layer = Field(tensor="layer", features=1, bits=HIT_WIDTHS[3], signed=False)
+    return RtlStream.of("s_axis_hits", direction="in", domain="N", lanes=config.lanes, fields=(position, layer))
+
+
+def hit_beats(stream: RtlStream, graphs: Sequence[Integers], *, seed: int) -> Beats:
+    """Beats of hits, int64 [hits, 4] of each graph: r, phi, z, layer number."""
+    return row_beats(stream, [[hits[:, :3], hits[:, 3:]] for hits in graphs], seed=seed)
+
+
+def _check_headers(built: NDArray[np.uint32], status: NDArray[np.uint32], counts: Integers) -> None:
+    """Compare the headers of graphs with edges with their status, and with the edges expected."""
+    for header, (tag, _), count in zip(built, status, counts, strict=True):
+        if int(header[0]) >> 16 != count or header[1] != tag:
+            raise GraphError(
+                f"{TOP} gives a header of {int(header[0]) >> 16} edges with tag {header[1]} for {count} edges of {tag}",
+                remedy=REPORT,
+            )
+
+
+def _sorted(index: Integers, features: Integers, *, flags: int) -> Doublets:
+    order = np.lexsort((index[:, 1], index[:, 0]))
+    return Doublets(edge_index=index[order], features=features[order], flags=flags)

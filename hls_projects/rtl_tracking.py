@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import GraphError
-from .rtl_components import SOURCES, ComponentsConfig, padding
-from .rtl_components_simulation import GRAPH, STATUS, check_last
-from .rtl_doublets import FEATURE_BITS, HIT_WIDTHS, DoubletsConfig
+from .rtl_components import SOURCES, ComponentsConfig
+from .rtl_components_simulation import labels_stream
+from .rtl_doublets import FEATURE_BITS, DoubletsConfig
+from .rtl_doublets_simulation import hit_beats, hits_stream
 from .rtl_doublets_verilog import parameters, write_doublets
 from .rtl_project import RtlProject
-from .rtl_tracking_streams import Beats, StreamPort, StreamSimulation
+from .rtl_simulation_beats import HEADER, STATUS, beat_graphs, header_beats, port_of, read_rows, read_words
+from .rtl_simulation_streams import StreamSimulation
 from .rtl_verilator import Verilator
 
 TOP = "hitfabric_tracking"
@@ -122,34 +124,37 @@ class TrackedHits:
 
 
 class TrackingSimulation:
-    """The module under Verilator.
+    """The module under Verilator, which keeps its state from run to run.
 
     Args:
         project: The design.
+        seed: Of the initial state, and of what lanes hold that mean nothing.
         verilator: Installation, or its program; None takes the one found.
 
     Raises:
         ToolError: Verilator or g++ is missing or fails.
     """
 
-    def __init__(self, project: TrackingProject, *, verilator: Verilator | Path | None = None) -> None:
-        components, doublets = project.components, project.doublets
-        self._index_bits, self._lanes = components.index_bits, components.label_lanes
-        self._padding = padding(components.index_bits)
-        label = components.index_bits + self._padding
-        self._hits = StreamPort(name="s_axis_hits", bits=doublets.lanes * sum(HIT_WIDTHS), last=True)
-        self._labels = StreamPort(name="m_axis_labels", bits=self._lanes * label, last=True)
+    def __init__(self, project: TrackingProject, *, seed: int = 0, verilator: Verilator | Path | None = None) -> None:
+        self.seed = seed
+        self._hits, self._labels = hits_stream(project.doublets), labels_stream(project.components)
         self._model = StreamSimulation(
-            sources=project.sources,
-            top=TOP,
-            inputs=(GRAPH, self._hits),
-            outputs=(self._labels, STATUS),
+            project.sources,
+            TOP,
+            ports=(HEADER, port_of(self._hits), port_of(self._labels), STATUS),
+            seed=seed,
             parameters=project.parameters,
             verilator=verilator,
         )
 
     def run(
-        self, graphs: Sequence[NDArray[np.int64]], whole: Sequence[bool], *, stalls: float = 0.0, seed: int = 0
+        self,
+        graphs: Sequence[NDArray[np.int64]],
+        whole: Sequence[bool],
+        *,
+        stalls: float = 0.0,
+        seed: int = 0,
+        window: int = 0,
     ) -> list[TrackedHits]:
         """Track graphs whose hits are sent back to back.
 
@@ -157,32 +162,38 @@ class TrackingSimulation:
             graphs: int64 [hits, 4] of each graph: r, phi, z, layer number; their numbers are their tags.
             whole: Whether each has labels, that is, neither too many nodes nor edges (`integer_doublets` tells).
             stalls: Probability of a gap or of back-pressure, in each cycle and stream.
-            seed: Seed of the stalls and of the initial state.
+            seed: Seed of the stalls.
+            window: Graphs in the module at a time; 0 lets in as many as it takes.
 
         Returns:
             One result per graph.
 
         Raises:
-            ToolError: The module gives other beats than its streams promise.
+            GraphError: The module gives other beats than its streams promise, or breaks the protocol.
+            DeadlockError: It hangs.
         """
-        headers = np.array([[len(hits), 0, tag] for tag, hits in enumerate(graphs)], dtype=np.int64).reshape(-1, 3)
-        beats = [Beats.of(self._hits, hits, HIT_WIDTHS) for hits in graphs]
-        sent = {GRAPH.name: Beats.of(GRAPH, headers, (16, 16, 32)), self._hits.name: Beats.joined(self._hits, beats)}
-        counts = [-(-len(hits) // self._lanes) if kept else 0 for hits, kept in zip(graphs, whole, strict=True)]
-        run = self._model.run(
-            sent, {self._labels.name: sum(counts), STATUS.name: len(graphs)}, stalls=stalls, seed=seed
+        counts = [len(hits) if kept else 0 for hits, kept in zip(graphs, whole, strict=True)]
+        streams = self._model.run(
+            {
+                HEADER.name: header_beats([(len(hits), 0) for hits in graphs]),
+                self._hits.name: hit_beats(self._hits, graphs, seed=self.seed),
+            },
+            {
+                self._labels.name: beat_graphs(self._labels, counts),
+                STATUS.name: np.arange(len(graphs), dtype=np.int64),
+            },
+            stalls=stalls,
+            seed=seed,
+            window=window,
         )
-        labels, status = run.outputs[self._labels.name], run.outputs[STATUS.name]
-        check_last(labels, counts, self._labels)
-        rows = labels.rows(self._labels, (self._index_bits,), padding=self._padding)[:, 0]
-        starts = np.concatenate([[0], np.cumsum(counts)]) * self._lanes
+        labels = read_rows(self._labels, streams[self._labels.name], counts)
         return [
             TrackedHits(
-                labels=rows[starts[n] :][: len(hits) if counts[n] else 0],
-                flags=int(status.data[n, 1]),
-                tag=int(status.data[n, 0]),
-                header=int(run.accepted[GRAPH.name][n]),
-                status=int(status.cycles[n]),
+                labels=labels[n][0][:, 0],
+                flags=int(flags),
+                tag=int(tag),
+                header=int(streams[HEADER.name].cycle[n]),
+                status=int(streams[STATUS.name].cycle[n]),
             )
-            for n, hits in enumerate(graphs)
+            for n, (tag, flags) in enumerate(read_words(streams[STATUS.name]))
         ]

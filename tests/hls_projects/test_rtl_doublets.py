@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from hitfabric.core import ConfigError, GraphError, ToolError
+from hitfabric.core import ConfigError, GraphError
 from hitfabric.detector import DoubletCuts, geometric_doublets, phi_sectors, read_graph
 from hitfabric.detector.event import Event
 from hitfabric.detector.features import edge_features
@@ -31,7 +30,7 @@ from hitfabric.hls_projects.rtl_doublets import (
     number_layers,
 )
 from hitfabric.hls_projects.rtl_doublets_simulation import BuiltGraph, DoubletsSimulation
-from hitfabric.hls_projects.rtl_doublets_verilog import SOURCES, write_doublets
+from hitfabric.hls_projects.rtl_doublets_verilog import SOURCES, TOP, write_doublets
 
 Integers = NDArray[np.int64]
 
@@ -72,14 +71,14 @@ def random_hits(rng: np.random.Generator) -> Integers:
     return hits[np.argsort(hits[:, 3], kind="stable")] if rng.random() < 0.5 else hits
 
 
-@cache
-def simulation(sources: tuple[Path, ...]) -> DoubletsSimulation:
-    return DoubletsSimulation(SMALL, sources=sources)
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    return write_doublets(SMALL, tmp_path_factory.mktemp("tables"))
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> DoubletsSimulation:
-    return simulation(write_doublets(SMALL, tmp_path_factory.mktemp("tables")))
+def model(sources: tuple[Path, ...]) -> DoubletsSimulation:
+    return DoubletsSimulation(SMALL, sources=sources)
 
 
 def differences(graphs: list[Integers], found: list[BuiltGraph], config: DoubletsConfig = SMALL) -> int:
@@ -187,10 +186,11 @@ def test_cuts_that_do_not_fit_are_refused() -> None:
 @needs_compiler
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), stalls=st.sampled_from([0.0, 0.1, 0.5, 0.9]))
-def test_edges_are_the_reference(model: DoubletsSimulation, seed: int, stalls: float) -> None:
+def test_edges_are_the_reference(sources: tuple[Path, ...], seed: int, stalls: float) -> None:
     rng = np.random.default_rng(seed)
     graphs = [random_hits(rng) for _ in range(20)]
-    assert differences(graphs, model.run(graphs, stalls=stalls, seed=seed)) == 0
+    fresh = DoubletsSimulation(SMALL, sources=sources, seed=seed)  # another state to begin with
+    assert differences(graphs, fresh.run(graphs, stalls=stalls, seed=seed)) == 0
 
 
 @needs_compiler
@@ -211,10 +211,10 @@ def test_graphs_that_are_too_large_or_wrong_leave_the_next_unharmed(model: Doubl
 @needs_compiler
 def test_misplaced_tlast_is_flagged(model: DoubletsSimulation) -> None:
     line = np.array([[500 + 600 * layer, 0, 50 * layer, layer] for layer in (0, 0, 0, 1, 1, 2)])
-    parts = [model.hit_beats(line) for _ in range(4)]
-    parts[1].last[:] = False
-    parts[2].last[0] = True
-    found = model.run([line] * 4, parts=parts)
+    hits = model.hit_beats([line] * 4)
+    hits.last[hits.graph == 1] = False
+    hits.last[np.flatnonzero(hits.graph == 2)[0]] = True
+    found = model.run([line] * 4, hits=hits)
     assert [result.doublets.flags for result in found] == [0, BAD_LENGTH, BAD_LENGTH, 0]
     assert all(np.array_equal(r.doublets.edge_index, found[0].doublets.edge_index) for r in found)
 
@@ -247,7 +247,7 @@ def test_mutations_are_caught(name: str, tmp_path: Path) -> None:
             differences(graphs, DoubletsSimulation(SMALL, sources=changed).run(graphs, stalls=stalls, seed=2))
             for stalls in (0.0, 0.6)
         )
-    except ToolError as error:
-        assert "simulation:" in str(error)
+    except GraphError as error:  # of the streams
+        assert TOP in str(error) or "m_axis_" in str(error)
     else:
         assert wrong > 0
