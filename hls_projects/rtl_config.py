@@ -31,7 +31,6 @@ class RtlConfig(StrictModel):
             destination, so that each node is written once; `RtlProject.edge_order` names the column).
         node_memory: What holds node features for gathering: block RAM, or distributed RAM made of LUTs.
         edge_memory: What holds edge features and indices between passes.
-        accumulator_memory: What holds the sums of the scatter-add.
         solver_seconds: Longest time the solver of one core may take before the plain shift-add form is used, s.
     """
 
@@ -45,7 +44,6 @@ class RtlConfig(StrictModel):
     scatter: Scatter = "banked"
     node_memory: MemoryStyle = "block"
     edge_memory: MemoryStyle = "block"
-    accumulator_memory: MemoryStyle = "distributed"
     solver_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
 
     @field_validator("node_lanes", "update_lanes")

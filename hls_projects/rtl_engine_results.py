@@ -50,7 +50,6 @@ def accumulator_text(
         "MESSAGE_SIGNED": int(message.signed),
         "MAXIMUM": int(accumulator.maximum),
         "SATURATE": int(accumulator.saturates),
-        "BLOCK": int(layout.config.accumulator_memory == "block"),
     }
     settings = ", ".join(f".{key}({value})" for key, value in parameters.items())
     order, flag = "", []
@@ -61,7 +60,7 @@ def accumulator_text(
         f"    wire [{2 * lanes * bits - 1}:0] {ends};",
         *delay_text(ends, 2 * lanes * bits, f"{writer.name}_ends", writer.written - 1),
         f"    hitfabric_scatter_{accumulator.scatter} #({settings}) scatter_{number} (.clk(aclk), .rst(rst), "
-        f".clear(clearing), .clear_address(clear_address[{reader.beat_bits - 1}:0]), {order}"
+        f".clear(clearing), .clear_address({{clear_half, clear_address[{reader.beat_bits - 1}:0]}}), {order}"
         f".valid({{{marks}}} & {{{lanes}{{{writer.name}_write}}}}), .buffer({writer.name}_write_graph[0]), "
         f".node({{{nodes}}}), .message({passes[writer.name].written([message.tensor])}), "
         f".read({reader.name}_issue && {reader.name}_full), .read_buffer({reader.name}_graph[0]), "

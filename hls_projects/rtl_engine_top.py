@@ -79,14 +79,15 @@ def _graphs(layout: Layout, stages: Sequence[Stage]) -> list[str]:
         f"    wire [{slot_bits - 1}:0] write_slot;",
         "    wire header_write, too_many_nodes, too_many_edges, clearing;",
         f"    wire [{rows - 1}:0] clear_address;",
+        "    wire clear_half;",
         "    wire refused = too_many_nodes || too_many_edges;",
         "    wire [15:0] header_nodes = s_axis_graph_tdata[15:0];",
         "    wire [15:0] header_edges = s_axis_graph_tdata[31:16];",
         f"    wire [{TAG_BITS + 1}:0] reported_header;",
         "    wire index_flag, order_flag;",
-        f"    hitfabric_clear #(.BITS({rows})) clear "
-        "(.clk(aclk), .rst(rst), .busy(clearing), .address(clear_address));",
-        "    wire unused_clear = &{1'b0, clear_address, header_nodes, header_edges};",
+        f"    hitfabric_clear #(.BITS({rows + 1})) clear "
+        "(.clk(aclk), .rst(rst), .busy(clearing), .address({clear_half, clear_address}));",
+        "    wire unused_clear = &{1'b0, clear_half, clear_address, header_nodes, header_edges};",
     ]
     for stage in stages:
         lines += [

@@ -2,8 +2,7 @@
 // node for the next pass takes its flag down, so that no cycle is spent on clearing.
 module hitfabric_accumulator #(
     parameter WIDTH = 8,
-    parameter BITS = 5,  // of the address, without the buffer
-    parameter BLOCK = 0
+    parameter BITS = 5  // of the address, without the buffer
 ) (
     input  wire clk,
     input  wire clear,   // after reset
@@ -33,7 +32,7 @@ module hitfabric_accumulator #(
             assign flags[h] = flag[read_address];
         end
     endgenerate
-    hitfabric_ram #(.WIDTH(WIDTH), .BITS(BITS + 1), .BLOCK(BLOCK)) ram (
+    hitfabric_ram #(.WIDTH(WIDTH), .BITS(BITS + 1), .BLOCK(1)) ram (
         .clk(clk), .write(write), .write_address({write_buffer, write_address}), .write_data(write_data),
         .read_address({read_buffer, read_address}), .read_data(found));
     assign read_data = found & {WIDTH{flag_then}};

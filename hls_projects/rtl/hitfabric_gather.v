@@ -1,5 +1,6 @@
-// Features of nodes, read at any node by PORTS ends of edges at once: a copy per port, each with a bank per lane that
-// writes. What is read comes two cycles after its node; an end that is no node reads zeros.
+// Features of nodes, read at any node by PORTS ends of edges at once: a copy per port. Block RAM is written a beat of
+// nodes at a time and read a node at a time; distributed RAM has a bank per lane that writes. What is read comes two
+// cycles after its node; an end that is no node reads zeros.
 module hitfabric_gather #(
     parameter WIDTH = 8,
     parameter BANKS = 8,
@@ -23,20 +24,28 @@ module hitfabric_gather #(
     generate
         for (p = 0; p < PORTS; p = p + 1) begin : port
             wire [NODE_BITS-1:0] node = read_node[p*NODE_BITS+:NODE_BITS];
-            wire [BANKS*WIDTH-1:0] words;
             wire [WIDTH-1:0] word;
             reg valid;
-            for (b = 0; b < BANKS; b = b + 1) begin : bank
-                hitfabric_ram #(.WIDTH(WIDTH), .BITS(BITS), .BLOCK(BLOCK)) ram (
-                    .clk(clk), .write(write), .write_address(write_address), .write_data(write_data[b*WIDTH+:WIDTH]),
-                    .read_address({read_buffer, node[NODE_BITS-1:BANK_BITS]}), .read_data(words[b*WIDTH+:WIDTH]));
-            end
-            if (BANKS > 1) begin : select
-                reg [BANK_BITS-1:0] place;
-                always @(posedge clk) place <= node[BANK_BITS-1:0];
-                assign word = words[place*WIDTH+:WIDTH];
-            end else begin : single
-                assign word = words;
+            if (BLOCK != 0) begin : block
+                hitfabric_wide_ram #(.WIDTH(WIDTH), .PARTS(BANKS), .PART_BITS(BANK_BITS), .BITS(BITS)) ram (
+                    .clk(clk), .write(write), .write_address(write_address), .write_data(write_data),
+                    .read_address({read_buffer, node}), .read_data(word));
+            end else begin : distributed
+                wire [BANKS*WIDTH-1:0] words;
+                for (b = 0; b < BANKS; b = b + 1) begin : bank
+                    hitfabric_ram #(.WIDTH(WIDTH), .BITS(BITS), .BLOCK(0)) ram (
+                        .clk(clk), .write(write), .write_address(write_address),
+                        .write_data(write_data[b*WIDTH+:WIDTH]),
+                        .read_address({read_buffer, node[NODE_BITS-1:BANK_BITS]}),
+                        .read_data(words[b*WIDTH+:WIDTH]));
+                end
+                if (BANKS > 1) begin : select
+                    reg [BANK_BITS-1:0] place;
+                    always @(posedge clk) place <= node[BANK_BITS-1:0];
+                    assign word = words[place*WIDTH+:WIDTH];
+                end else begin : single
+                    assign word = words;
+                end
             end
             always @(posedge clk) begin
                 valid <= read_valid[p];

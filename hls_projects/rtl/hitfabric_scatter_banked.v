@@ -1,7 +1,6 @@
-// Scatter-add of LANES edges per cycle in any order: every lane has accumulators of its own, so that edges of one
-// beat never meet. A sum that the lane's last edge has just changed is taken from the adder instead of the memory.
-// Each graph has one half of the accumulators in turn: whoever reads a node's sum in the other half writes a zero in
-// its place, so that no cycle is spent on clearing.
+// Scatter-add of LANES edges per cycle in any order: every lane has sums of its own, so that edges of one beat never
+// meet. A lane adds to a memory of all nodes, and writes the same sums to a memory per bank, from which the next pass
+// takes them. A sum that the lane's last edge has just changed comes from the adder instead.
 module hitfabric_scatter_banked #(
     parameter LANES = 8,
     parameter LEVELS = 3,
@@ -13,13 +12,12 @@ module hitfabric_scatter_banked #(
     parameter MESSAGE_BITS = 8,
     parameter MESSAGE_SIGNED = 0,
     parameter MAXIMUM = 0,
-    parameter SATURATE = 0,
-    parameter BLOCK = 0
+    parameter SATURATE = 0
 ) (
     input  wire clk,
     input  wire rst,
     input  wire clear,
-    input  wire [NODE_BITS-BANK_BITS-1:0] clear_address,
+    input  wire [NODE_BITS-BANK_BITS:0] clear_address,
     input  wire [LANES-1:0] valid,
     input  wire buffer,
     input  wire [LANES*NODE_BITS-1:0] node,
@@ -32,14 +30,12 @@ module hitfabric_scatter_banked #(
     localparam ROW_BITS = NODE_BITS - BANK_BITS;
     localparam WIDTH = FEATURES * BITS;
     wire [LANES*BANKS*WIDTH-1:0] parts;
-    wire [1:0] emptied = {2{clear}} | {read && read_buffer, read && !read_buffer};
-    wire [ROW_BITS-1:0] emptied_row = clear ? clear_address : read_address;
-    reg writing_buffer, drained_buffer;
-    always @(posedge clk) begin
-        writing_buffer <= buffer;
-        drained_buffer <= read_buffer;
-    end
-    genvar l, b, h, f;
+    wire take = clear || read;
+    wire take_buffer = clear ? clear_address[ROW_BITS] : read_buffer;
+    wire [ROW_BITS-1:0] take_address = clear ? clear_address[ROW_BITS-1:0] : read_address;
+    reg writing_buffer;
+    always @(posedge clk) writing_buffer <= buffer;
+    genvar l, b, f;
     generate
         for (l = 0; l < LANES; l = l + 1) begin : lane
             wire [NODE_BITS-1:0] target = node[l*NODE_BITS+:NODE_BITS];
@@ -47,9 +43,8 @@ module hitfabric_scatter_banked #(
             reg writing, again;
             reg [FEATURES*MESSAGE_BITS-1:0] added;
             reg [WIDTH-1:0] sum_then;
-            wire [WIDTH-1:0] sum;
-            wire [2*BANKS*WIDTH-1:0] words;
-            wire [2*WIDTH-1:0] old;
+            wire [WIDTH-1:0] sum, old;
+            wire found;
             always @(posedge clk) begin
                 writing <= valid[l] && !rst;
                 place <= target;
@@ -57,7 +52,14 @@ module hitfabric_scatter_banked #(
                 again <= writing && place == target && writing_buffer == buffer;
                 sum_then <= sum;
             end
-            wire [WIDTH-1:0] base = again ? sum_then : writing_buffer ? old[WIDTH+:WIDTH] : old[0+:WIDTH];
+            hitfabric_touched #(.BANKS(BANKS), .BANK_BITS(BANK_BITS), .NODE_BITS(NODE_BITS)) touched (
+                .clk(clk), .raise(writing), .raise_buffer(writing_buffer), .raise_node(place),
+                .take(take), .take_buffer(take_buffer), .take_address(take_address),
+                .look_buffer(buffer), .look_node(target), .found(found));
+            hitfabric_ram #(.WIDTH(WIDTH), .BITS(NODE_BITS + 1), .BLOCK(1)) own (
+                .clk(clk), .write(writing), .write_address({writing_buffer, place}), .write_data(sum),
+                .read_address({buffer, target}), .read_data(old));
+            wire [WIDTH-1:0] base = again ? sum_then : old & {WIDTH{found}};
             for (f = 0; f < FEATURES; f = f + 1) begin : feature
                 hitfabric_combine #(
                     .BITS(BITS), .OTHER_BITS(MESSAGE_BITS), .OTHER_SIGNED(MESSAGE_SIGNED),
@@ -65,28 +67,19 @@ module hitfabric_scatter_banked #(
                 ) combine (
                     .a(base[f*BITS+:BITS]), .b(added[f*MESSAGE_BITS+:MESSAGE_BITS]), .y(sum[f*BITS+:BITS]));
             end
-            for (h = 0; h < 2; h = h + 1) begin : half
-                localparam [0:0] NUMBER = h;
-                wire [WIDTH-1:0] data = sum & {WIDTH{!emptied[h]}};
-                wire [BANKS-1:0] chosen;
-                for (b = 0; b < BANKS; b = b + 1) begin : bank
-                    hitfabric_ram #(.WIDTH(WIDTH), .BITS(ROW_BITS), .BLOCK(BLOCK)) ram (
-                        .clk(clk), .write(emptied[h] || (writing && chosen[b] && writing_buffer == NUMBER)),
-                        .write_address(emptied[h] ? emptied_row : place[NODE_BITS-1:BANK_BITS]), .write_data(data),
-                        .read_address(emptied[h] ? emptied_row : target[NODE_BITS-1:BANK_BITS]),
-                        .read_data(words[(h*BANKS+b)*WIDTH+:WIDTH]));
-                end
+            for (b = 0; b < BANKS; b = b + 1) begin : bank
+                wire chosen;
                 if (BANKS > 1) begin : several
-                    wire [BANKS*WIDTH-1:0] mine = words[h*BANKS*WIDTH+:BANKS*WIDTH];
-                    assign chosen = {{(BANKS - 1) {1'b0}}, 1'b1} << place[BANK_BITS-1:0];
-                    assign old[h*WIDTH+:WIDTH] = mine[place[BANK_BITS-1:0]*WIDTH+:WIDTH];
-                end else begin : single
+                    localparam [BANK_BITS-1:0] NUMBER = b;
+                    assign chosen = place[BANK_BITS-1:0] == NUMBER;
+                end else begin : only
                     assign chosen = 1'b1;
-                    assign old[h*WIDTH+:WIDTH] = words[h*WIDTH+:WIDTH];
                 end
+                hitfabric_sums #(.WIDTH(WIDTH), .BITS(ROW_BITS + 1)) sums (
+                    .clk(clk), .write(writing && chosen), .write_address({writing_buffer, place[NODE_BITS-1:BANK_BITS]}),
+                    .write_data(sum), .take(take), .take_address({take_buffer, take_address}),
+                    .taken(parts[(l*BANKS+b)*WIDTH+:WIDTH]));
             end
-            assign parts[l*BANKS*WIDTH+:BANKS*WIDTH] =
-                drained_buffer ? words[BANKS*WIDTH+:BANKS*WIDTH] : words[0+:BANKS*WIDTH];
         end
     endgenerate
     hitfabric_lane_total #(

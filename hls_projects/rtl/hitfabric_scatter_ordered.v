@@ -12,13 +12,12 @@ module hitfabric_scatter_ordered #(
     parameter MESSAGE_BITS = 8,
     parameter MESSAGE_SIGNED = 0,
     parameter MAXIMUM = 0,
-    parameter SATURATE = 0,
-    parameter BLOCK = 0
+    parameter SATURATE = 0
 ) (
     input  wire clk,
     input  wire rst,
     input  wire clear,
-    input  wire [NODE_BITS-BANK_BITS-1:0] clear_address,
+    input  wire [NODE_BITS-BANK_BITS:0] clear_address,
     input  wire token,  // a beat passes
     input  wire last,   // and it is the last one of its graph
     input  wire [LANES-1:0] valid,
@@ -35,6 +34,7 @@ module hitfabric_scatter_ordered #(
     localparam WIDTH = FEATURES * BITS;
     localparam SIDE = LANES * (NODE_BITS + 1) + 3;  // what goes along with the messages
     localparam CYCLES = (LEVELS + 1) / 2;
+    wire unused_clear = clear_address[ROW_BITS];  // both halves at once
     genvar s, l, b, f, p;
 
     // Order, seen before anything is added.
@@ -210,8 +210,8 @@ module hitfabric_scatter_ordered #(
                 end else begin : only
                     assign chosen = 1'b1;
                 end
-                hitfabric_accumulator #(.WIDTH(WIDTH), .BITS(ROW_BITS), .BLOCK(BLOCK)) accumulator (
-                    .clk(clk), .clear(clear), .clear_address(clear_address),
+                hitfabric_accumulator #(.WIDTH(WIDTH), .BITS(ROW_BITS)) accumulator (
+                    .clk(clk), .clear(clear), .clear_address(clear_address[ROW_BITS-1:0]),
                     .write(mine && chosen), .write_buffer(of_buffer),
                     .write_address(target[NODE_BITS-1:BANK_BITS]), .write_data(data),
                     .read(read), .read_buffer(read_buffer), .read_address(read_address),

@@ -56,7 +56,7 @@ def edges_only(mode: str = "sum") -> TypedGraph:
     [
         (hand_graph(), LANES.model_copy(update={"scatter": "ordered"})),
         (hand_graph("max"), RtlConfig(edge_lanes=1, node_lanes=1)),
-        (hand_graph(), LANES.model_copy(update={"accumulator_memory": "block"})),
+        (hand_graph(), LANES.model_copy(update={"node_memory": "distributed"})),
         (odd_network(SMALL), LANES),
         (odd_rows(), RtlConfig(row_lanes=3, solver_seconds=QUICK)),
         (rounds_network(2, maxima=SMALL, residual=True), LANES.model_copy(update={"update_lanes": 8})),
@@ -105,7 +105,7 @@ def test_what_the_header_cannot_count_is_refused(tmp_path: Path) -> None:
 def test_engines_equal_golden(scatter: str, memory: str, tmp_path: Path) -> None:
     """Sums and maxima of edges in any order, empty graphs among them, in one run with stalls and wrong indices."""
     graph = collisions()
-    config = LANES.model_copy(update={"scatter": scatter, "edge_lanes": 4, "accumulator_memory": memory})
+    config = LANES.model_copy(update={"scatter": scatter, "edge_lanes": 4, "node_memory": memory})
     executor = RtlExecutor(graph, config=config, directory=tmp_path / "project", stalls=0.3)
     generator = np.random.default_rng(0)
     batches = []
