@@ -21,6 +21,8 @@ from .rtl_passes import Domain
 
 ENGINE_TOP = "hitfabric_engine"
 ROOM = Path(__file__).parent
+WRITERS = ("rtl_engine*.py", "rtl_core*.py", "rtl_passes.py", "rtl_accumulators.py", "rtl_fields.py", "rtl_config.py")
+WRITERS += ("rtl_project.py",)
 REMEDY = "write the project again with hitfabric build --rtl"
 
 
@@ -225,10 +227,15 @@ def cached_rtl_project(graph: TypedGraph, *, config: RtlConfig | None = None) ->
         return write_rtl_project(graph, place, config=config)
 
 
+def rtl_writers() -> list[Path]:
+    """The code that decides what a project holds; simulation, estimates and the rest of the chain do not."""
+    return sorted([*(path for name in WRITERS for path in ROOM.glob(name)), *(ROOM / "rtl").glob("hitfabric_*.v")])
+
+
 def rtl_writer_digest() -> str:
     """Hash of the code that writes RTL, so that a new version does not find the projects of an old one."""
     digest = hashlib.sha256()
-    for path in sorted([*ROOM.glob("rtl_*.py"), *(ROOM / "rtl").glob("*.v")]):
+    for path in rtl_writers():
         digest.update(path.read_bytes())
     try:
         digest.update(version("da4ml").encode())

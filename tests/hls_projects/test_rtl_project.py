@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from hitfabric.core import GraphError
 from hitfabric.hls_projects.rtl_config import RtlConfig
-from hitfabric.hls_projects.rtl_project import RtlProject, cached_rtl_project, write_rtl_project
+from hitfabric.hls_projects.rtl_project import ROOM, RtlProject, cached_rtl_project, rtl_writers, write_rtl_project
 from hitfabric.quantization import Maxima
 from support.hand_graph import hand_graph
 
@@ -94,3 +95,23 @@ def test_the_cache_writes_a_damaged_project_again(tmp_path: Path, monkeypatch: p
     assert fifo.read_bytes() == text
     other = cached_rtl_project(hand_graph(), config=RtlConfig(edge_lanes=3, node_lanes=2))
     assert other.directory != first.directory
+
+
+def imported(path: Path) -> set[Path]:
+    """Modules of the RTL that a module of the same room imports."""
+    names = {node.module for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.ImportFrom)}
+    return {ROOM / f"{name}.py" for name in names if name is not None and name.startswith("rtl_")}
+
+
+def test_the_digest_is_of_all_that_writes_and_of_nothing_else(written: RtlProject) -> None:
+    reached, waiting = set(), [ROOM / "rtl_engine.py", ROOM / "rtl_core_worker.py"]  # the worker is a process
+    while waiting:
+        path = waiting.pop()
+        if path not in reached:
+            reached.add(path)
+            waiting += imported(path)
+    modules = {path for path in rtl_writers() if path.suffix == ".py"}
+    assert modules == reached
+    shipped = {path.name for path in rtl_writers()} - {path.name for path in modules}
+    assert {path.name for path in written.sources if path.name in shipped}, "templates are copied into projects"
+    assert all(path.name in shipped for path in written.sources if (ROOM / "rtl" / path.name).is_file())
