@@ -214,7 +214,7 @@ class RtlExecutor:
             streamed = self._cycles_of(batches, window=0)
         finally:
             self.stalls = stalls
-        return CycleFigures.of(alone.latency, streamed.interval)
+        return CycleFigures.of(alone, streamed)
 
     def _cycles_of(self, batches: Sequence[Arrays], *, window: int) -> GraphCycles:
         self.stream_graphs(batches, window=window)

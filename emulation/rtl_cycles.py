@@ -20,10 +20,12 @@ class GraphCycles:
 
     Attributes:
         entered: int64 [graphs], cycle that took the header.
+        taken: int64 [graphs], cycle that took the last beat of the inputs.
         finished: int64 [graphs], cycle that took the last beat of outputs or the status, whichever came later.
     """
 
     entered: Integers
+    taken: Integers
     finished: Integers
 
     @classmethod
@@ -35,10 +37,11 @@ class GraphCycles:
             outputs: Names of those that come out.
         """
         entered = streams[HEADER].cycle
-        finished = np.zeros(len(entered), dtype=np.int64)
-        for name in outputs:
-            np.maximum.at(finished, streams[name].graph, streams[name].cycle)
-        return cls(entered=entered, finished=finished)
+        leaving = set(outputs)
+        last = {True: np.zeros(len(entered), dtype=np.int64), False: entered.copy()}
+        for name, beats in streams.items():
+            np.maximum.at(last[name in leaving], beats.graph, beats.cycle)
+        return cls(entered=entered, taken=last[False], finished=last[True])
 
     @property
     def latency(self) -> Integers:
@@ -47,7 +50,15 @@ class GraphCycles:
 
     @property
     def interval(self) -> Integers:
-        """Cycles between the ends of successive graphs, one value less than graphs."""
+        """Initiation interval: cycles between the last beats taken of successive graphs, one value less than graphs."""
+        return np.diff(self.taken)
+
+    @property
+    def result_interval(self) -> Integers:
+        """Cycles between the ends of successive graphs, one value less than graphs.
+
+        Graphs of one size come out as they go in; a large one behind a small one comes out later than it went in.
+        """
         return np.diff(self.finished)
 
 
@@ -59,10 +70,12 @@ class CycleFigures:
         graphs: Graphs measured.
         latency_p50: Median latency of one graph alone in the engine.
         latency_p95: 95th percentile.
-        interval_p50: Median of the cycles between results of graphs fed back to back.
+        interval_p50: Median of the initiation interval of graphs fed back to back.
         interval_p95: 95th percentile.
+        result_interval_p50: Median of the cycles between their results.
+        result_interval_p95: 95th percentile.
         latency_max: Largest latency.
-        interval_mean: Mean interval, which decides the throughput.
+        interval_mean: Mean of the cycles between results, which decides the throughput.
     """
 
     graphs: int
@@ -70,20 +83,25 @@ class CycleFigures:
     latency_p95: int
     interval_p50: int
     interval_p95: int
+    result_interval_p50: int
+    result_interval_p95: int
     latency_max: int
     interval_mean: float
 
     @classmethod
-    def of(cls, latency: Integers, interval: Integers) -> CycleFigures:
-        """Figures of at least two graphs; percentiles are values that occurred."""
+    def of(cls, alone: GraphCycles, streamed: GraphCycles) -> CycleFigures:
+        """Figures of at least two graphs, one after the other and back to back; percentiles are values that occurred."""
+        latency, interval, results = alone.latency, streamed.interval, streamed.result_interval
         return cls(
             graphs=len(latency),
             latency_p50=_percentile(latency, 50),
             latency_p95=_percentile(latency, 95),
             interval_p50=_percentile(interval, 50),
             interval_p95=_percentile(interval, 95),
+            result_interval_p50=_percentile(results, 50),
+            result_interval_p95=_percentile(results, 95),
             latency_max=int(latency.max()),
-            interval_mean=float(interval.mean()),
+            interval_mean=float(results.mean()),
         )
 
 

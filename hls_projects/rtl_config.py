@@ -23,7 +23,8 @@ class RtlConfig(StrictModel):
         maxima: Most nodes and edges of one graph; None takes those of the network.
         edge_lanes: Edges per cycle of every pass over edges.
         node_lanes: Nodes per cycle of the stream of nodes, a power of two: node memories have one bank for each.
-        update_lanes: Nodes per cycle of the passes that update nodes, a power of two; None takes `node_lanes`.
+        update_lanes: Nodes per cycle of the passes that update nodes, a power of two; None takes half of
+            `node_lanes`, as graphs have more edges than nodes.
         row_lanes: Rows per cycle of a network of independent rows.
         clock_ns: Clock period that figures in time assume, ns.
         register_spacing: Levels of adders between two registers of a core (da4ml's latency cutoff).
@@ -40,7 +41,7 @@ class RtlConfig(StrictModel):
     update_lanes: int | None = Field(default=None, ge=1, le=MOST_LANES)
     row_lanes: int = Field(default=1, ge=1, le=MOST_LANES)
     clock_ns: float = Field(default=5.0, gt=0, allow_inf_nan=False)
-    register_spacing: float = Field(default=3.0, gt=0, allow_inf_nan=False)
+    register_spacing: float = Field(default=4.0, gt=0, allow_inf_nan=False)
     scatter: Scatter = "banked"
     node_memory: MemoryStyle = "block"
     edge_memory: MemoryStyle = "block"
@@ -67,6 +68,8 @@ class RtlConfig(StrictModel):
 
     def lanes(self, domain: str, *, level: int = 0) -> int:
         """Rows per cycle of a pass over a domain: `"R"`, `"N"` or `"E"`."""
+        if domain == "N" and level > 0:
+            return self.update_lanes or max(1, self.node_lanes // 2)
         if domain == "N":
-            return self.node_lanes if level == 0 or self.update_lanes is None else self.update_lanes
+            return self.node_lanes
         return self.row_lanes if domain == "R" else self.edge_lanes
