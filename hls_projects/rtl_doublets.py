@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,8 @@ class DoubletsConfig(StrictModel):
         max_nodes: Most hits of a graph, a power of two.
         max_edges: Most edges of a graph, a power of two.
         lanes: Hits of a beat, and edges of a beat; a power of two.
+        sender_rows: Beats of hits that are compared with one beat in each cycle. With 4 of them each lane has two
+            pipelines of cuts instead of one: fewer cycles, twice the cells.
         r_bits: Bits of r, without sign: hits further out are joined to nothing.
         fifo_bits: log2 of the pairs of rows that wait in each lane.
     """
@@ -91,6 +93,7 @@ class DoubletsConfig(StrictModel):
     max_nodes: int = Field(default=256, ge=4, le=1024)
     max_edges: int = Field(default=512, ge=4, le=1 << 14)
     lanes: int = Field(default=8, ge=2, le=16)
+    sender_rows: Literal[2, 4] = 2
     r_bits: int = Field(default=13, ge=8, le=15)
     fifo_bits: int = Field(default=6, ge=3, le=10)
 
@@ -100,7 +103,7 @@ class DoubletsConfig(StrictModel):
             value = getattr(self, name)
             if value & (value - 1):
                 raise ValueError(f"{name} {value} is no power of two")
-        if self.max_nodes < 4 * self.lanes or self.max_edges < 2 * self.lanes:
+        if self.max_nodes < 2 * self.sender_rows * self.lanes or self.max_edges < 2 * self.lanes:
             raise ValueError(f"{self.lanes} lanes are too many for {self.max_nodes} nodes and {self.max_edges} edges")
         joined = [(pair.inner, pair.outer) for pair in self.pairs]
         if len(set(joined)) < len(joined) or any(inner == outer for inner, outer in joined):
@@ -139,7 +142,13 @@ def number_layers(pairs: Iterable[JoinedLayers]) -> dict[tuple[int, int], int]:
 
 
 def doublets_config(
-    pairs: Sequence[JoinedLayers], *, phi_slope_max: float, z0_max: float, max_nodes: int = 256, max_edges: int = 512
+    pairs: Sequence[JoinedLayers],
+    *,
+    phi_slope_max: float,
+    z0_max: float,
+    max_nodes: int = 256,
+    max_edges: int = 512,
+    sender_rows: Literal[2, 4] = 2,
 ) -> DoubletsConfig:
     """The configuration for cuts in mm and rad, as those of `detector.DoubletCuts`.
 
@@ -149,6 +158,7 @@ def doublets_config(
         z0_max: Largest |z0|, mm.
         max_nodes: Most hits.
         max_edges: Most edges.
+        sender_rows: As of the configuration.
 
     Raises:
         ConfigError: A number does not fit.
@@ -169,6 +179,7 @@ def doublets_config(
             z0=round(z0_max / 1000 * GRID),
             max_nodes=max_nodes,
             max_edges=max_edges,
+            sender_rows=sender_rows,
         )
     except ValueError as error:
         raise ConfigError(f"cuts do not fit the doublet builder: {error}", remedy="give other cuts or sizes") from error

@@ -10,7 +10,7 @@ from .rtl_doublets import ANGLE_BITS, SLOPE_BITS, DoubletsConfig, eta_table, log
 
 TOP = "doublet_builder"
 SOURCES = tuple(
-    Path(__file__).parent / "rtl" / f"doublet_{part}.v" for part in ("builder", "hit", "search", "lane", "pack")
+    Path(__file__).parent / "rtl" / f"doublet_{part}.v" for part in ("builder", "hit", "search", "cuts", "lane", "pack")
 )
 """Verilog of `TOP` besides the tables; its head describes the streams."""
 
@@ -22,6 +22,7 @@ def parameters(config: DoubletsConfig) -> Mapping[str, int]:
         "LANES": config.lanes,
         "LANE_BITS": lane_bits,
         "ROW_BITS": config.max_nodes.bit_length() - 1 - lane_bits,
+        "GROUP_BITS": config.sender_rows.bit_length() - 1,
         "MAX_EDGES": config.max_edges,
         "DEPTH_BITS": config.max_edges.bit_length() - 1 - lane_bits,
         "LAYERS": config.layers,

@@ -14,6 +14,7 @@ module doublet_builder #(
     parameter integer LANES = 8,
     parameter integer LANE_BITS = 3,
     parameter integer ROW_BITS = 5,       // LANES << ROW_BITS nodes at most
+    parameter integer GROUP_BITS = 1,     // log2 of the rows of senders that meet one of receivers in a cycle; 1 or 2
     parameter integer MAX_EDGES = 512,
     parameter integer DEPTH_BITS = 6,     // log2 of the beats of MAX_EDGES
     parameter integer LAYERS = 18,
@@ -114,7 +115,7 @@ module doublet_builder #(
     end
 
     // ---- Search of one bank, cuts of the same or the other; edges go to one of two halves of the output memory.
-    localparam integer CUT_STAGES = 5;                        // from the last pair taken to the last edge
+    localparam integer CUT_STAGES = GROUP_BITS == 1 ? 5 : 7;  // from the end of the pairs to that of the edges
     localparam integer FINISH_STAGES = CUT_STAGES + LANE_BITS + 2;  // to the last edge in memory
     reg search_bank, searching, cut_bank, open, cut_half;
     reg [1:0] started, searched;   // banks
@@ -124,8 +125,8 @@ module doublet_builder #(
     wire [LANES-1:0] quiet, nearly_full, edge_valid;
     wire [LANES*EDGE_BITS-1:0] edge_words;
     wire [ROW_BITS-1:0] found_row;
-    wire [ROW_BITS-2:0] found_group;
-    wire [LANES*2*LANES-1:0] found;
+    wire [ROW_BITS-GROUP_BITS-1:0] found_group;
+    wire [LANES*(LANES<<GROUP_BITS)-1:0] found;
     wire [15:0] edges;
     wire start = full[search_bank] && !started[search_bank] && !searching;
     wire last_pair = open && searched[cut_bank] && &quiet;
@@ -185,7 +186,8 @@ module doublet_builder #(
     end
 
     doublet_search #(
-        .LANES(LANES), .ROW_BITS(ROW_BITS), .LAYERS(LAYERS), .LAYER_BITS(LAYER_BITS), .ANGLE_BITS(ANGLE_BITS)
+        .LANES(LANES), .ROW_BITS(ROW_BITS), .GROUP_BITS(GROUP_BITS), .LAYERS(LAYERS), .LAYER_BITS(LAYER_BITS),
+        .ANGLE_BITS(ANGLE_BITS)
     ) search (
         .aclk(aclk), .aresetn(aresetn), .clear(header), .write(write), .write_bank(load_bank), .write_row(write_row),
         .write_valid(hit_valid), .write_layer(hit_layer), .write_low(hit_low), .write_high(hit_high), .start(start),
@@ -210,15 +212,15 @@ module doublet_builder #(
             assign hit_layer[l*LAYER_BITS +: LAYER_BITS] = layer;
             assign hits[l*HIT_BITS +: HIT_BITS] = {layer, place};
 
-            doublet_lane #(
-                .LANES(LANES), .LANE_BITS(LANE_BITS), .LANE(l), .ROW_BITS(ROW_BITS), .LAYER_BITS(LAYER_BITS),
-                .R_BITS(R_BITS), .Z0(Z0), .FIFO_BITS(FIFO_BITS), .INDEX_BITS(INDEX_BITS)
-            ) pairs (
+            doublet_cuts #(
+                .LANES(LANES), .LANE_BITS(LANE_BITS), .LANE(l), .ROW_BITS(ROW_BITS), .GROUP_BITS(GROUP_BITS),
+                .LAYER_BITS(LAYER_BITS), .R_BITS(R_BITS), .Z0(Z0), .FIFO_BITS(FIFO_BITS), .INDEX_BITS(INDEX_BITS)
+            ) cuts (
                 .aclk(aclk), .aresetn(aresetn), .write(write), .write_place({load_bank, write_row}), .write_hits(hits),
                 .found_valid(found_valid), .found_bank(search_bank), .found_group(found_group), .found_row(found_row),
-                .found(found[l*2*LANES +: 2*LANES]), .nearly_full(nearly_full[l]), .open(open), .bank(cut_bank),
-                .quiet(quiet[l]),
-                .edge_valid(edge_valid[l]), .edge_word(edge_words[l*EDGE_BITS +: EDGE_BITS])
+                .found(found[l*(LANES<<GROUP_BITS) +: LANES<<GROUP_BITS]), .nearly_full(nearly_full[l]), .open(open),
+                .bank(cut_bank), .quiet(quiet[l]), .edge_valid(edge_valid[l]),
+                .edge_word(edge_words[l*EDGE_BITS +: EDGE_BITS])
             );
         end
     endgenerate

@@ -1,4 +1,4 @@
-// Pairs of one sender lane: waits in a FIFO, takes one pair per cycle, applies the exact cuts and computes features.
+// Pairs of one sender lane and two rows: waits in a FIFO, takes one pair per cycle, applies the exact cuts and computes features.
 //   z0         |z_i r_j - r_i z_j| < Z0 |dr|, the straight line in (r, z) meets the beam within Z0
 //   cylinder   the line does not moment the barrel layer between the two (doublet_cylinder)
 //   phi        less than a quarter of a turn apart, beyond which the search does not tell
@@ -26,9 +26,11 @@ module doublet_lane #(
     input  wire [ROW_BITS-1:0] found_row,
     input  wire [2*LANES-1:0] found,
     output wire nearly_full,
+    input  wire hold,     // no pair is taken
     input  wire open,     // pairs of this bank are taken, no others
     input  wire bank,
     output wire quiet,    // there are none left
+    output wire [4:0] coming,  // pairs on the way, which may give an edge in this cycle and the four that follow
     output reg  edge_valid,
     output reg  [2*INDEX_BITS+63:0] edge_word
 );
@@ -42,13 +44,16 @@ module doublet_lane #(
     reg [ROW_BITS-1:0] row;
     reg [ROW_BITS-2:0] group;
     reg [LANE_BITS:0] chosen;
+    reg [3:0] valid;  // address, hits, differences, sums
     wire [FIFO_BITS:0] fill = write_count - read_count;
-    wire [2*LANES-1:0] rest = left & (left - 1'b1);
+    wire go = left != 0 && !hold;
+    wire [2*LANES-1:0] rest = go ? left & (left - 1'b1) : left;
     wire put = found_valid && found != 0;
     wire [ENTRY-1:0] head = memory[read_count[FIFO_BITS-1:0]];
     wire ours = fill != 0 && head[ENTRY-1] == bank;
     wire take = rest == 0 && ours && open;
     assign quiet = left == 0 && !ours;
+    assign coming = {valid, edge_valid};
     assign nearly_full = {{(31-FIFO_BITS){1'b0}}, fill} >= ROOM;
     integer k;
     always @* begin
@@ -70,11 +75,10 @@ module doublet_lane #(
     end
 
     // ---- Address.
-    reg [3:0] valid;  // address, hits, differences, sums
     reg [ROW_BITS-1:0] sender_row, receiver_row;
     reg [LANE_BITS-1:0] receiver_lane;
     always @(posedge aclk) begin
-        valid <= aresetn ? {valid[2:0], left != 0} : 4'd0;
+        valid <= aresetn ? {valid[2:0], go} : 4'd0;
         sender_row <= {group, chosen[LANE_BITS]};
         receiver_row <= row;
         receiver_lane <= chosen[LANE_BITS-1:0];

@@ -11,6 +11,7 @@ module hitfabric_tracking #(
     parameter integer LANES = 8,
     parameter integer LANE_BITS = 3,
     parameter integer ROW_BITS = 5,
+    parameter integer GROUP_BITS = 1,
     parameter integer MAX_EDGES = 512,
     parameter integer DEPTH_BITS = 6,
     parameter integer LAYERS = 18,
@@ -84,8 +85,8 @@ module hitfabric_tracking #(
     wire [LANES*EDGE_WORD-1:0] built_edges;
     wire built_edges_valid, built_edges_last, built_edges_ready;
     doublet_builder #(
-        .LANES(LANES), .LANE_BITS(LANE_BITS), .ROW_BITS(ROW_BITS), .MAX_EDGES(MAX_EDGES), .DEPTH_BITS(DEPTH_BITS),
-        .LAYERS(LAYERS), .LAYER_BITS(LAYER_BITS), .R_BITS(R_BITS), .ANGLE_BITS(ANGLE_BITS), .SLOPE(SLOPE),
+        .LANES(LANES), .LANE_BITS(LANE_BITS), .ROW_BITS(ROW_BITS), .GROUP_BITS(GROUP_BITS), .MAX_EDGES(MAX_EDGES),
+        .DEPTH_BITS(DEPTH_BITS), .LAYERS(LAYERS), .LAYER_BITS(LAYER_BITS), .R_BITS(R_BITS), .ANGLE_BITS(ANGLE_BITS), .SLOPE(SLOPE),
         .SLOPE_BITS(SLOPE_BITS), .Z0(Z0), .FIFO_BITS(FIFO_BITS)
     ) builder (
         .aclk(aclk), .aresetn(aresetn), .s_axis_graph_tdata(s_axis_graph_tdata),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -48,15 +49,16 @@ SMALL = DoubletsConfig(
     lanes=4,
     fifo_bits=3,
 )
+WIDE = SMALL.model_copy(update={"max_nodes": 64, "max_edges": 128, "sender_rows": 4})
 CUTS = DoubletCuts()
 PIXEL = doublets_config(CUTS.layer_pairs, phi_slope_max=CUTS.phi_slope_max, z0_max=CUTS.z0_max)
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 
 
-def random_hits(rng: np.random.Generator) -> Integers:
+def random_hits(rng: np.random.Generator, config: DoubletsConfig) -> Integers:
     """Hits on four layers, close in phi (perhaps where the turn begins anew) or not, now and then out of range."""
-    count = int(rng.integers(0, SMALL.max_nodes + 1))
+    count = int(rng.integers(0, config.max_nodes + 1))
     layer = rng.integers(0, 4, count)
     r = 500 + 600 * layer + rng.integers(-600, 600, count)
     r[layer == 3] = rng.integers(400, 3000, (layer == 3).sum())
@@ -71,17 +73,22 @@ def random_hits(rng: np.random.Generator) -> Integers:
     return hits[np.argsort(hits[:, 3], kind="stable")] if rng.random() < 0.5 else hits
 
 
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
-    return write_doublets(SMALL, tmp_path_factory.mktemp("tables"))
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    config: DoubletsConfig
+    sources: tuple[Path, ...]
+
+    def model(self, *, seed: int = 0) -> DoubletsSimulation:
+        return DoubletsSimulation(self.config, sources=self.sources, seed=seed)
 
 
-@pytest.fixture(scope="module")
-def model(sources: tuple[Path, ...]) -> DoubletsSimulation:
-    return DoubletsSimulation(SMALL, sources=sources)
+@pytest.fixture(scope="module", params=[SMALL, WIDE], ids=["two rows", "four rows"])
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    config: DoubletsConfig = request.param
+    return Built(config=config, sources=write_doublets(config, tmp_path_factory.mktemp("tables")))
 
 
-def differences(graphs: list[Integers], found: list[BuiltGraph], config: DoubletsConfig = SMALL) -> int:
+def differences(graphs: list[Integers], found: list[BuiltGraph], config: DoubletsConfig) -> int:
     """Graphs of which an edge, a feature, a flag or the tag is not that of the reference."""
     wrong = 0
     for tag, (hits, result) in enumerate(zip(graphs, found, strict=True)):
@@ -89,6 +96,12 @@ def differences(graphs: list[Integers], found: list[BuiltGraph], config: Doublet
         same = np.array_equal(expected.edge_index, got.edge_index) and np.array_equal(expected.features, got.features)
         wrong += not (same and expected.flags == got.flags and result.tag == tag)
     return wrong
+
+
+def one_sender_lane() -> Integers:
+    """As many edges as `WIDE` takes, all of the first lane: the senders of its four rows meet all receivers."""
+    rows = np.tile([[500, 0, 0, 0], [500, 9000, 0, 3], [500, 9000, 0, 3], [500, 9000, 0, 3]], (4, 1))
+    return np.vstack([rows, np.tile([[1100, 0, 0, 1]], (32, 1))])
 
 
 def graph_hits(nodes: NDArray[np.float32]) -> tuple[Integers, Event]:
@@ -169,7 +182,10 @@ def test_hits_that_fit_no_field_are_refused() -> None:
             integer_doublets(np.array(wrong), SMALL)
 
 
-@pytest.mark.parametrize("wrong", [{"lanes": 3}, {"max_nodes": 100}, {"lanes": 16, "max_nodes": 32}, {"slope": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"lanes": 3}, {"max_nodes": 100}, {"lanes": 16, "max_nodes": 32}, {"lanes": 8, "sender_rows": 4}, {"slope": 0}],
+)
 def test_configuration_refuses(wrong: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         DoubletsConfig.model_validate({**SMALL.model_dump(), **wrong})
@@ -186,30 +202,39 @@ def test_cuts_that_do_not_fit_are_refused() -> None:
 @needs_compiler
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), stalls=st.sampled_from([0.0, 0.1, 0.5, 0.9]))
-def test_edges_are_the_reference(sources: tuple[Path, ...], seed: int, stalls: float) -> None:
+def test_edges_are_the_reference(built: Built, seed: int, stalls: float) -> None:
     rng = np.random.default_rng(seed)
-    graphs = [random_hits(rng) for _ in range(20)]
-    fresh = DoubletsSimulation(SMALL, sources=sources, seed=seed)  # another state to begin with
-    assert differences(graphs, fresh.run(graphs, stalls=stalls, seed=seed)) == 0
+    graphs = [random_hits(rng, built.config) for _ in range(20)]
+    fresh = built.model(seed=seed)  # another state to begin with
+    assert differences(graphs, fresh.run(graphs, stalls=stalls, seed=seed), built.config) == 0
 
 
 @needs_compiler
-def test_graphs_that_are_too_large_or_wrong_leave_the_next_unharmed(model: DoubletsSimulation) -> None:
+def test_edges_of_one_lane_wait_for_each_other(built: Built) -> None:
+    graphs = [one_sender_lane()[: built.config.max_nodes]] * 3
+    assert built.config is SMALL or len(integer_doublets(graphs[0], built.config).edge_index) == built.config.max_edges
+    assert differences(graphs, built.model().run(graphs), built.config) == 0
+
+
+@needs_compiler
+def test_graphs_that_are_too_large_or_wrong_leave_the_next_unharmed(built: Built) -> None:
+    model, copies = built.model(), built.config.max_nodes // 3
     line = np.array([[500 + 600 * layer, 0, 50 * layer, layer] for layer in range(3)])
-    dense = np.tile(line, (10, 1))
+    dense = np.tile(line, (copies, 1))
     bad = np.vstack([line, [[500, 0, 0, 77], [8192, 0, 0, 1]]])
     nothing = np.zeros((0, 4), dtype=np.int64)
-    graphs = [line, np.tile(line, (11, 1)), line, dense, line, bad, nothing, np.tile(line, (200, 1)), line]
+    graphs = [line, np.tile(line, (copies + 1, 1)), line, dense, line, bad, nothing, np.tile(line, (200, 1)), line]
     expected = [0, TOO_MANY_NODES, 0, TOO_MANY_EDGES, 0, BAD_HIT, 0, TOO_MANY_NODES, 0]
     for stalls in (0.0, 0.4):
         found = model.run(graphs, stalls=stalls, seed=3)
         assert [result.doublets.flags for result in found] == expected
-        assert differences(graphs, found) == 0
+        assert differences(graphs, found, built.config) == 0
     assert found[0].doublets.edge_index.tolist() == [[0, 1], [1, 2]]
 
 
 @needs_compiler
-def test_misplaced_tlast_is_flagged(model: DoubletsSimulation) -> None:
+def test_misplaced_tlast_is_flagged(built: Built) -> None:
+    model = built.model()
     line = np.array([[500 + 600 * layer, 0, 50 * layer, layer] for layer in (0, 0, 0, 1, 1, 2)])
     hits = model.hit_beats([line] * 4)
     hits.last[hits.graph == 1] = False
@@ -220,10 +245,13 @@ def test_misplaced_tlast_is_flagged(model: DoubletsSimulation) -> None:
 
 
 MUTATIONS = {
-    "stale row of senders": ("search", "PARITY == 1'b0 || both_rows", "1'b1"),
-    "fifo overrun": ("lane", "fill} >= ROOM", "fill} >= ROOM + 100"),
-    "wrong bank of a place": ("pack", "count[LANE_BITS-1:0] + here", "here"),
-    "output memory written while read": ("builder", "&& !claimed[cut_half]", ""),
+    "stale row of senders": (SMALL, "search", "wire used = used_rows[p];", "wire used = 1'b1;"),
+    "fifo overrun": (SMALL, "lane", "fill} >= ROOM", "fill} >= ROOM + 100"),
+    "wrong bank of a place": (SMALL, "pack", "count[LANE_BITS-1:0] + here", "here"),
+    "output memory written while read": (SMALL, "builder", "&& !claimed[cut_half]", ""),
+    "waiting edges overrun": (WIDE, "cuts", "fill} >= ROOM", "fill} >= ROOM + 100"),
+    "next graph too early": (WIDE, "cuts", "&& remaining <= 5", ""),
+    "stale row of four": (WIDE, "search", "wire used = used_rows[p];", "wire used = 1'b1;"),
 }
 
 
@@ -231,9 +259,9 @@ MUTATIONS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_mutations_are_caught(name: str, tmp_path: Path) -> None:
-    part, before, after = MUTATIONS[name]
+    config, part, before, after = MUTATIONS[name]
     changed = []
-    for source in write_doublets(SMALL, tmp_path / "tables"):
+    for source in write_doublets(config, tmp_path / "tables"):
         text = source.read_text(encoding="utf-8")
         if source in SOURCES and source.stem == f"doublet_{part}":
             assert text.count(before) == 1
@@ -241,10 +269,10 @@ def test_mutations_are_caught(name: str, tmp_path: Path) -> None:
         (tmp_path / source.name).write_text(text, encoding="utf-8")
         changed.append(tmp_path / source.name)
     rng = np.random.default_rng(1)
-    graphs = [random_hits(rng) for _ in range(300)]
+    graphs = [*(random_hits(rng, config) for _ in range(300)), *[one_sender_lane()[: config.max_nodes]] * 3]
     try:
         wrong = sum(
-            differences(graphs, DoubletsSimulation(SMALL, sources=changed).run(graphs, stalls=stalls, seed=2))
+            differences(graphs, DoubletsSimulation(config, sources=changed).run(graphs, stalls=stalls, seed=2), config)
             for stalls in (0.0, 0.6)
         )
     except GraphError as error:  # of the streams
