@@ -90,7 +90,7 @@ class CycleFigures:
 
     @classmethod
     def of(cls, alone: GraphCycles, streamed: GraphCycles) -> CycleFigures:
-        """Figures of at least two graphs, one after the other and back to back; percentiles are values that occurred."""
+        """Figures of two graphs or more, alone and back to back; percentiles are values that occurred."""
         latency, interval, results = alone.latency, streamed.interval, streamed.result_interval
         return cls(
             graphs=len(latency),
