@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import signal
 import sys
 import warnings
@@ -11,17 +14,24 @@ from types import FrameType
 import typer
 from rich.console import Console
 
-from ..core import HitfabricError, ToolError
+from ..core import HitfabricError, ToolError, Verbosity, cache_directory, verbosity
+from ..core.compiler import CACHE_REMEDY
 from ..core.errors import HitfabricWarning
 from ..pipeline.extras import extra_of
 
 USER_ERROR = 2
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 TERMINATED = 143
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Terminated(BaseException):
-    """SIGTERM, raised where the program is, so that servers and temporary files are cleaned up."""
+    """SIGTERM, or SIGHUP of a closed terminal, raised where the program is, so that it cleans up after itself."""
+
+
+class OutputClosed(BaseException):
+    """Whoever read standard output has gone, as `head` does."""
 
 
 def run_guarded(call: Callable[[], int | None], *, debug: bool) -> int:
@@ -32,9 +42,13 @@ def run_guarded(call: Callable[[], int | None], *, debug: bool) -> int:
         debug: Let errors through with their traceback.
 
     Returns:
-        Exit code: 0, the program's own, 2 for an error of the user, 130 after Ctrl-C, 143 after SIGTERM.
+        Exit code: 0, the program's own, 2 for an error of the user, 130 after Ctrl-C, 141 where whoever reads the
+        output has gone, 143 after SIGTERM or SIGHUP.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, _terminate)
+    _print_any_name()
     warnings.showwarning = _show_warning
     warnings.simplefilter("once", HitfabricWarning)  # the three networks of a chain say it once
     try:
@@ -49,13 +63,20 @@ def run_guarded(call: Callable[[], int | None], *, debug: bool) -> int:
             raise
         remedy = f"run: pip install 'hitfabric[{extra}]'"
         return fail(str(ToolError(f"package {error.name} is not installed", remedy=remedy)))
+    except OutputClosed:
+        _discard_output()
+        return BROKEN_PIPE
     except OSError as error:
         # Disk full, no permission, not a directory: the user's to solve, and named by the system.
-        if debug or error.filename is None:
+        if debug:
             raise
-        return fail(f"{error.filename}: {error.strerror}; give another path, or make room")
+        return fail(_system_error(error))
+    except MemoryError:
+        if debug:
+            raise
+        return fail("there is not enough memory; take less at a time (--limit, --workers), or a larger machine")
     except (KeyboardInterrupt, typer.Abort):
-        Console(stderr=True).print("interrupted")
+        sys.stderr.write("interrupted\n")
         return INTERRUPTED
     except Terminated:
         return TERMINATED
@@ -69,9 +90,40 @@ def fail(message: str) -> int:
     return USER_ERROR
 
 
+def _system_error(error: OSError) -> str:
+    """What the system said, of which file, and what to do."""
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.errno in NO_ROOM:
+        remedy = "make room, or give another path"
+    elif error.errno == errno.EMFILE:
+        remedy = "allow more open files: ulimit -n"
+    else:
+        remedy = "give another path, or change its permissions"
+    if error.filename is None:
+        return f"{reason}; {remedy}"
+    name = os.fspath(error.filename)
+    if str(name).startswith(str(cache_directory().parent)):
+        remedy = CACHE_REMEDY
+    return f"{name}: {reason}; {remedy}"
+
+
+def _print_any_name() -> None:
+    """Let names of files that are not UTF-8, and terminals that are not, take nothing but the look of a letter."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    """Let Python's last flush of standard output end where no one reads."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    if verbosity() is Verbosity.QUIET:
+        return
     sys.stderr.write(f"warning: {' '.join(str(message).split())}\n")

@@ -24,6 +24,7 @@ from .files import atomic_directory, atomic_file
 from .progress import progress
 from .run_directory import RunDirectory
 from .tools import find_tool
+from .verbosity import Verbosity, speaking, verbosity
 
 __all__ = [
     "ConfigError",
@@ -38,6 +39,7 @@ __all__ = [
     "ServiceError",
     "StrictModel",
     "ToolError",
+    "Verbosity",
     "atomic_directory",
     "atomic_file",
     "cache_directory",
@@ -48,4 +50,6 @@ __all__ = [
     "load_config",
     "processor_fingerprint",
     "progress",
+    "speaking",
+    "verbosity",
 ]

@@ -13,11 +13,20 @@ from .errors import ToolError
 from .files import atomic_file
 from .tools import find_tool
 
+CACHE_REMEDY = "set XDG_CACHE_HOME to a folder that can be written"
+
 
 def cache_directory() -> Path:
-    """Folder for compiled libraries and fetched tools: `$XDG_CACHE_HOME/hitfabric`, by default `~/.cache/hitfabric`."""
+    """Folder for compiled libraries and fetched tools: `$XDG_CACHE_HOME/hitfabric`, by default `~/.cache/hitfabric`.
+
+    Raises:
+        ToolError: There is no home directory: no $HOME, and the user is not in the system's list.
+    """
     root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "hitfabric"
+    try:
+        return (Path(root) if root else Path.home() / ".cache") / "hitfabric"
+    except RuntimeError as error:
+        raise ToolError("there is no home directory for compiled code", remedy=CACHE_REMEDY) from error
 
 
 def processor_fingerprint() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import subprocess
 import time
@@ -100,7 +101,7 @@ def content_hash(path: Path) -> str:
     files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
     for item in files:
         if path.is_dir():
-            digest.update(str(item.relative_to(path)).encode())
+            digest.update(os.fsencode(item.relative_to(path)))  # a name need not be UTF-8
         with item.open("rb") as stream:
             for block in iter(lambda: stream.read(1 << 20), b""):
                 digest.update(block)
