@@ -74,6 +74,11 @@ class OpenTool:
                     ) from error
                 raise
         text = output.decode(errors="replace")
+        if process.returncode < 0:  # the tool itself says nothing then
+            raise ToolError(
+                f"{self.name} was ended by {signal.Signals(-process.returncode).name}, unable to {purpose}",
+                remedy="see whether memory ran out, and run it again",
+            )
         if process.returncode != 0:
             raise ToolError(f"{self.name} could not {purpose}: {first_error(text)}", remedy="see the sources named")
         return text

@@ -97,6 +97,12 @@ def test_a_broken_source_is_named(sources: list[Path]) -> None:
         synthesise(sources, "top")
 
 
+def test_a_tool_that_is_killed_says_nothing_itself(tmp_path: Path) -> None:
+    tool = rtl_open_tools.OpenTool(name="yosys", command=("sh", "-c", "kill -KILL $$"), version="")
+    with pytest.raises(ToolError, match=r"yosys was ended by SIGKILL, unable to count cells; see whether memory"):
+        tool.run([], folder=tmp_path, seconds=60, purpose="count cells")
+
+
 def test_a_run_that_takes_too_long_is_killed(sources: list[Path]) -> None:
     with pytest.raises(ToolError, match=r"yosys took more than 0.02 s to synthesise top"):
         synthesise(sources, "top", seconds=0.02)
