@@ -16,6 +16,7 @@ from . import network_commands
 from .build import build, resources
 from .capacity import capacity
 from .compile import compile_
+from .doctor import doctor
 from .evaluate_all import run_all
 from .explore import explore
 from .graphs import graphs as make_graphs
@@ -45,7 +46,7 @@ from .validate import MISMATCH, validate
 def register(app: typer.Typer) -> None:
     """Add every command to the program."""
     app_commands = (simulate, convert, train, search, build, resources, validate, repository, serve, track, evaluate)
-    for command in (*app_commands, explore, report, demo, capacity, lint):
+    for command in (*app_commands, explore, report, demo, capacity, lint, doctor):
         app.command()(command)
     app.command("graphs")(make_graphs)
     app.command("compile")(compile_)

@@ -30,6 +30,8 @@ COMMANDS = (
     "export",
     "import",
     "compile",
+    "search",
+    "doctor",
 )
 OPTIONS = {
     "simulate": ("--process", "--pile-up", "--pt-min", "--eta-max", "--detector", "--seed", "--workers", "--generator"),
@@ -69,6 +71,8 @@ OPTIONS = {
     "export": ("NETWORK", "--qonnx", "--rows", "--json"),
     "import": ("FILE", "--out", "--name", "--json"),
     "compile": ("NETWORK", "--out", "--instructions", "--json"),
+    "search": ("--graphs", "--recipe", "--out", "--json"),
+    "doctor": ("PURPOSE", "--json"),
 }
 
 
