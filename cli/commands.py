@@ -229,6 +229,7 @@ def evaluate(
 
 def report(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory of any command.")],
+    as_json: AsJson = False,
 ) -> None:
     """Write the one-page HTML report of a run directory.
 
@@ -237,7 +238,8 @@ def report(
     from ..pipeline.report import ReportConfig
     from ..pipeline.report import report as run
 
-    typer.echo(run(ReportConfig(run=run_directory)))
+    page = run(ReportConfig(run=run_directory))
+    print_json({"page": str(page)}) if as_json else typer.echo(page)
 
 
 def demo(

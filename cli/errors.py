@@ -14,10 +14,11 @@ from types import FrameType
 import typer
 from rich.console import Console
 
-from ..core import HitfabricError, ToolError, Verbosity, cache_directory, verbosity
+from ..core import HitfabricError, ToolError, cache_directory
 from ..core.compiler import CACHE_REMEDY
 from ..core.errors import HitfabricWarning
 from ..pipeline.extras import extra_of
+from .printing import print_warning
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -124,6 +125,4 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    if verbosity() is Verbosity.QUIET:
-        return
-    sys.stderr.write(f"warning: {' '.join(str(message).split())}\n")
+    print_warning(str(message))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import AsJson
-from .printing import print_json, print_pairs, print_table
+from .printing import print_json, print_pairs, print_table, print_warning
 
 NetworkName = Annotated[
     str,
@@ -87,7 +87,7 @@ def export(
 
     done = export_network(ExportConfig(network=network, qonnx=qonnx, rows=rows))
     if done.inexact:
-        typer.echo(f"warning: tools that compute in float32 may round the sums of {', '.join(done.inexact)}", err=True)
+        print_warning(f"tools that compute in float32 may round the sums of {', '.join(done.inexact)}")
     figures = {"network": done.name, "file": str(done.file), "rows": rows, "inexact_in_float32": list(done.inexact)}
     if as_json:
         print_json(figures)

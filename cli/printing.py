@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from ..core import Verbosity, verbosity
 
 WIDEST = 1000
 
@@ -44,6 +47,12 @@ def print_pairs(title: str, pairs: Mapping[str, object]) -> None:
     for name, value in pairs.items():
         table.add_row(name, _text(value))
     Console().print(table)
+
+
+def print_warning(text: str) -> None:
+    """Print one line `warning: ...` on standard error, unless it is to be quiet."""
+    if verbosity() is not Verbosity.QUIET:
+        sys.stderr.write(f"warning: {' '.join(text.split())}\n")
 
 
 def _text(value: object) -> str:

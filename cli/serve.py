@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ..core import ConfigError
-from .options import ConfigFile, ModelPath, Out, Overrides, configure
+from ..core import ConfigError, Verbosity, verbosity
+from .options import AsJson, ConfigFile, ModelPath, Out, Overrides, configure
+from .printing import print_json
 
 if TYPE_CHECKING:
     from ..fpga_backend.server_log import LogEntry
@@ -90,12 +92,14 @@ def repository(
     python: Python = None,
     config: ConfigFile = None,
     assignments: Overrides = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write the Triton model repository of a chain, for a volume, an image or hitfabric serve.
 
     Models of other names in it stay. With --version a new version is added whole; a running server takes it when it is
     told to load the model.
     """
+    from ..fpga_backend.repository_versions import model_names
     from ..pipeline.serve import RepositoryConfig
     from ..pipeline.serve import repository as run
 
@@ -115,7 +119,8 @@ def repository(
         "python": python,
         **_settings(setting),
     }
-    typer.echo(run(configure(RepositoryConfig, config, assignments, options)))
+    written = run(configure(RepositoryConfig, config, assignments, options))
+    print_json({"repository": str(written), "models": model_names(written)}) if as_json else typer.echo(written)
 
 
 def serve(
@@ -195,6 +200,7 @@ def serve(
     ] = None,
     config: ConfigFile = None,
     assignments: Overrides = None,
+    as_json: AsJson = False,
 ) -> None:
     """Start Triton with the FPGA backend, until Ctrl-C; it is started again if it dies.
 
@@ -242,9 +248,13 @@ def serve(
     if not server.local:
         _tell(console, "warning", OLD_BUILD)
     with LogFollower(server.log, lambda entry: _show(console, entry)), server:
-        names = ", ".join(model_names(server.repository))
-        typer.echo(f"serving {names} at {server.url} (gRPC), metrics at {server.metrics_url}")
-        typer.echo("press Ctrl-C to stop")
+        names = model_names(server.repository)
+        if as_json:
+            print_json({"models": names, "grpc": server.url, "metrics": server.metrics_url, "log": str(server.log)})
+            sys.stdout.flush()  # whoever started this waits for it
+        else:
+            typer.echo(f"serving {', '.join(names)} at {server.url} (gRPC), metrics at {server.metrics_url}")
+            typer.echo("press Ctrl-C to stop")
         supervision = Supervision(restarts=settings.restarts)
         supervise(server, supervision, lambda text: _tell(console, "warning", text))
 
@@ -264,4 +274,5 @@ def _show(console: Console, entry: LogEntry) -> None:
 
 
 def _tell(console: Console, level: str, text: str) -> None:
-    console.print(Text.assemble((f"{level}: ", STYLES[level]), text))
+    if level == "error" or verbosity() is not Verbosity.QUIET:
+        console.print(Text.assemble((f"{level}: ", STYLES[level]), text))

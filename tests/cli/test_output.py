@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 
+from hitfabric.cli.app import app
 from hitfabric.core import Verbosity, progress, speaking, verbosity
 
 PROGRAM = [sys.executable, "-c", "from hitfabric.cli import main; main()"]
@@ -101,6 +103,13 @@ def test_a_signal_leaves_whole_events_and_nothing_else(tmp_path: Path, number: i
     assert process.returncode == code, said
     assert "Traceback" not in said
     assert [path.name for path in tmp_path.rglob("*") if path.name.startswith(".")] == []
+
+
+def test_every_command_can_print_json() -> None:
+    commands = getattr(typer.main.get_command(app), "commands", {})
+    assert len(commands) > 20
+    options = {name: {each for item in command.params for each in item.opts} for name, command in commands.items()}
+    assert [name for name, known in options.items() if "--json" not in known] == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

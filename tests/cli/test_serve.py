@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import shutil
@@ -169,3 +170,21 @@ def test_unsafe_servers_are_not_started(run, tiny: Tiny, tmp_path: Path, options
 
 def test_every_device_can_be_named() -> None:
     assert get_args(ServedDevice) == DEVICES
+
+
+def test_what_is_served_and_written_as_json(run, serve, tiny: Tiny, served: Path, tmp_path: Path) -> None:  # noqa: ANN001
+    written = run("repository", "--model", tiny.run, "--repository", tmp_path / "again", "--device", "golden", "--json")
+    assert json.loads(written.out)["models"] == list(model_names(tmp_path / "again"))
+    process = serve("--repository", served, "--json")
+    assert process.stdout is not None
+    text = ""
+    while not text.endswith("}\n"):
+        line = process.stdout.readline()
+        assert line, text
+        text += line
+    told = json.loads(text)
+    assert told["models"] == ["embedding"]
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", told["grpc"])
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
