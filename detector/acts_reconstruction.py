@@ -6,29 +6,23 @@ detector, with the resolution that the simulation smeared them by. docs/acts_ref
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import HitfabricError, ToolError, progress
+from ..core import ToolError, progress
+from ..core.spread import Spread, in_order
+from ..core.workers import LocalSpread
 from .acts_settings import ActsReconstructionConfig
 from .event import Event
+from .quiet import quietly
 from .simulation_acts import import_acts
-
-if TYPE_CHECKING:
-    from .acts_chain import ActsChain
-
 
 ALGORITHMS = (
     "ConstTrackContainer",
@@ -63,7 +57,11 @@ class ActsTracks:
 
 
 def reconstruct_with_acts(
-    events: Sequence[Event], config: ActsReconstructionConfig | None = None, *, description: str = "ACTS"
+    events: Sequence[Event],
+    config: ActsReconstructionConfig | None = None,
+    *,
+    description: str = "ACTS",
+    spread: Spread | None = None,
 ) -> Iterator[ActsTracks]:
     """Find the tracks of events with ACTS: triplet seeds, combinatorial Kalman filter, ambiguity resolution.
 
@@ -75,6 +73,7 @@ def reconstruct_with_acts(
             theirs). Truth is not read, and not even sent to the processes that work.
         config: Settings; None takes the defaults.
         description: Name of the progress bar.
+        spread: Where it is done; None takes `config.workers` processes on this machine.
 
     Yields:
         The tracks of each event, in the order of the events; the same event gives the same tracks, whatever the number
@@ -86,9 +85,14 @@ def reconstruct_with_acts(
     """
     settings = config or ActsReconstructionConfig()
     require_acts_reconstruction()
-    blind = [replace(event, particle_id=None, particles=None, detector=None) for event in events]
-    if blind:
-        yield from progress(_in_processes(blind, settings), description=description, total=len(blind))
+    tasks = [_Reconstruct(event=replace(event, particle_id=None, particles=None, detector=None)) for event in events]
+    if not tasks:
+        return
+    place = spread or LocalSpread(jobs=settings.workers)
+    with place.workers(_Reconstruction, settings, at_most=len(tasks), apart=True) as workers:
+        found = in_order(tasks, workers)
+        for _, tracks in progress(found, description=description, total=len(tasks)):
+            yield tracks
 
 
 def require_acts_reconstruction() -> None:
@@ -106,51 +110,41 @@ def require_acts_reconstruction() -> None:
         )
 
 
-def _in_processes(events: Sequence[Event], config: ActsReconstructionConfig) -> Iterator[ActsTracks]:
-    workers = min(config.workers or os.cpu_count() or 1, len(events))
-    with tempfile.TemporaryDirectory(prefix="hitfabric-acts-") as scratch:
-        log = Path(scratch) / "log.txt"
-        # Processes are spawned, not forked: ACTS starts threads of its own.
-        pool = ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(config, str(log))
-        )
-        try:
-            yield from pool.map(_reconstruct_one, events)
-        except HitfabricError:
-            raise
-        except (BrokenProcessPool, RuntimeError, OSError, ValueError) as error:
-            last = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
-            reason = "; ".join([" ".join(str(error).split()), *last])
-            raise ToolError(
-                f"the reconstruction with ACTS failed: {reason}", remedy="change its settings, or use fewer workers"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+class _Reconstruction:
+    """ACTS in a worker process."""
+
+    def __init__(self, config: ActsReconstructionConfig) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix="hitfabric-acts-")
+        with self._quietly():
+            try:
+                from .acts_chain import ActsChain
+            except ImportError as error:
+                raise ToolError(
+                    f"ACTS did not start: {error}", remedy="run: pip install 'hitfabric[simulate]'"
+                ) from error
+            self._chain = ActsChain(config)
+
+    def reconstruct(self, event: Event) -> ActsTracks:
+        """The tracks of an event."""
+        with self._quietly():
+            start = time.process_time()
+            labels = self._chain.reconstruct(event)
+            return ActsTracks(name=event.name, labels=labels, cpu_seconds=time.process_time() - start)
+
+    def _quietly(self) -> AbstractContextManager[None]:
+        log = Path(self._scratch.name) / "log.txt"
+        return quietly(log, what="the reconstruction with ACTS", remedy="change its settings, or use fewer workers")
 
 
-_worker: ActsChain | HitfabricError | None = None
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Reconstruct:
+    """One event to be reconstructed."""
 
+    event: Event
 
-def _start_worker(config: ActsReconstructionConfig, log: str) -> None:
-    """Start ACTS in this process, with what its C++ prints sent to the log."""
-    global _worker
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(descriptor, sys.__stdout__.fileno() if sys.__stdout__ else 1)
-    os.dup2(descriptor, sys.__stderr__.fileno() if sys.__stderr__ else 2)
-    try:
-        from .acts_chain import ActsChain
+    @property
+    def label(self) -> str:
+        return self.event.name
 
-        _worker = ActsChain(config)
-    except (ImportError, AttributeError, RuntimeError) as error:
-        # An error in an initializer would only say that the pool is broken; the first task reports it instead.
-        _worker = ToolError(f"ACTS did not start: {error}", remedy="run: pip install 'hitfabric[simulate]'")
-
-
-def _reconstruct_one(event: Event) -> ActsTracks:
-    if _worker is None:
-        raise RuntimeError("the worker was not started")
-    if isinstance(_worker, HitfabricError):
-        raise _worker
-    start = time.process_time()
-    labels = _worker.reconstruct(event)
-    return ActsTracks(name=event.name, labels=labels, cpu_seconds=time.process_time() - start)
+    def run(self, context: _Reconstruction, /) -> ActsTracks:
+        return context.reconstruct(self.event)

@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import sys
-import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
-from ..core import DataError, HitfabricError, StrictModel, ToolError, atomic_directory, progress
-from .event import Event
-from .event_files import write_event
-from .simulation_acts import ActsSimulation, import_acts, require_detector
+from ..core import DataError, StrictModel, ToolError, atomic_directory, progress
+from ..core.spread import Spread
+from ..core.workers import LocalSpread
+from .simulation_acts import import_acts, require_detector
+from .simulation_events import EventSettings, MakeEvent, event_name, make_generator
 from .simulation_gun import GunConfig
-from .simulation_helix import simulate_helix_event
 from .simulation_pythia import find_xmldoc
 
 RECORD = "simulation.json"
-DETECTOR_FILE = "detectors.csv.gz"
 
 
 class SimulationConfig(StrictModel):
@@ -92,14 +83,16 @@ class SimulationResult:
     seconds: float
 
 
-def simulate(config: SimulationConfig, out_directory: Path) -> SimulationResult:
+def simulate(config: SimulationConfig, out_directory: Path, *, spread: Spread | None = None) -> SimulationResult:
     """Simulate events and write them in TrackML CSV layout, beside the modules and a record of how they were made.
 
-    The same configuration gives the same events whatever the number of workers.
+    The same configuration gives the same events whatever the number of workers, and wherever they are: what they make
+    travels back as the bytes of files, so that they need not see `out_directory`.
 
     Args:
         config: What to simulate.
         out_directory: New or empty folder, or an earlier simulation, which is replaced once the new one is complete.
+        spread: Where it is done; None takes `config.workers` processes on this machine.
 
     Returns:
         What was made.
@@ -115,13 +108,25 @@ def simulate(config: SimulationConfig, out_directory: Path) -> SimulationResult:
     generator = _choose(config)
     start = time.monotonic()
     numbers = range(config.first_event, config.first_event + config.events)
-    with atomic_directory(out_directory) as folder:
-        work = _in_processes(config, numbers, folder) if generator == "acts" else _helix(config, numbers, folder)
-        hits = sum(progress(work, description=f"simulate ({generator})", total=config.events))
+    # Ideal helices take less time than a process takes to start.
+    place = spread or LocalSpread(jobs=1 if generator == "helix" else config.workers)
+    tasks = [MakeEvent(number=number, with_detector=number == config.first_event) for number in numbers]
+    hits = 0
+    with (
+        atomic_directory(out_directory) as folder,
+        place.workers(
+            make_generator, _settings(config, generator), at_most=len(tasks), apart=generator == "acts"
+        ) as workers,
+    ):
+        found = progress(workers.run(tasks), description=f"simulate ({generator})", total=len(tasks))
+        for _, made in found:
+            hits += made.hits
+            for name, content in made.files.items():
+                (folder / name).write_bytes(content)
         seconds = time.monotonic() - start
         record = {"generator": generator, "hits": hits, "config": config.model_dump(mode="json")}
         (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    names = tuple(out_directory / _name(number) for number in numbers)
+    names = tuple(out_directory / event_name(number) for number in numbers)
     return SimulationResult(directory=out_directory, generator=generator, events=names, hits=hits, seconds=seconds)
 
 
@@ -151,93 +156,13 @@ def _choose(config: SimulationConfig) -> str:
     return "acts"
 
 
-def _name(number: int) -> str:
-    return f"event{number:09d}"
-
-
-def _event_seed(config: SimulationConfig, number: int) -> int:
-    """Seed of one event: any non-negative 31-bit number."""
-    return int(np.random.SeedSequence([config.seed, number]).generate_state(1)[0] >> 1)
-
-
-def _helix(config: SimulationConfig, numbers: Sequence[int], folder: Path) -> Iterator[int]:
-    for number in numbers:
-        event = simulate_helix_event(
-            _name(number),
-            rng=np.random.default_rng(_event_seed(config, number)),
-            pile_up=config.pile_up,
-            eta_max=config.eta_max,
-            pt_min=config.pt_min,
-        )
-        yield _store(event, folder)
-
-
-def _store(event: Event, folder: Path) -> int:
-    if len(event) == 0:
-        raise ToolError(f"{event.name} has no hits", remedy="raise pile_up or eta_max, or lower pt_min")
-    write_event(event, folder)
-    return len(event)
-
-
-def _in_processes(config: SimulationConfig, numbers: Sequence[int], folder: Path) -> Iterator[int]:
-    """Number of hits of each event, in the order in which they are done."""
-    workers = min(config.workers or os.cpu_count() or 1, len(numbers))
-    with tempfile.TemporaryDirectory(prefix="hitfabric-simulate-") as scratch:
-        log = Path(scratch) / "log.txt"
-        # Processes are spawned, not forked: ACTS starts threads of its own.
-        pool = ProcessPoolExecutor(
-            workers,
-            multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(config, scratch, str(log)),
-        )
-        try:
-            tasks = [pool.submit(_simulate_one, number, folder) for number in numbers]
-            for task in as_completed(tasks):
-                yield task.result()
-        except HitfabricError:
-            raise
-        except (BrokenProcessPool, RuntimeError, OSError, ValueError) as error:
-            last = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
-            reason = "; ".join([" ".join(str(error).split()), *last])
-            raise ToolError(
-                f"the simulation failed: {reason}", remedy="try generator: helix, or fewer workers"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-_worker: tuple[SimulationConfig, ActsSimulation | HitfabricError] | None = None
-
-
-def _start_worker(config: SimulationConfig, scratch: str, log: str) -> None:
-    """Start Pythia and ACTS in this process, with what their C++ prints sent to the log."""
-    global _worker
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(descriptor, sys.__stdout__.fileno() if sys.__stdout__ else 1)
-    os.dup2(descriptor, sys.__stderr__.fileno() if sys.__stderr__ else 2)
-    try:
-        simulation: ActsSimulation | HitfabricError = ActsSimulation(
-            Path(tempfile.mkdtemp(dir=scratch)),
-            process=config.process,
-            pile_up=config.pile_up,
-            eta_max=config.eta_max,
-            pt_min=config.pt_min,
-            gun=config.gun,
-        )
-    except HitfabricError as error:
-        # An error in an initializer would only say that the pool is broken; the first task reports it instead.
-        simulation = error
-    _worker = config, simulation
-
-
-def _simulate_one(number: int, folder: Path) -> int:
-    if _worker is None:
-        raise RuntimeError("the worker was not started")
-    config, simulation = _worker
-    if isinstance(simulation, HitfabricError):
-        raise simulation
-    hits = _store(simulation.simulate(_name(number), seed=_event_seed(config, number)), folder)
-    if not (folder / DETECTOR_FILE).exists():
-        simulation.write_detector(folder / DETECTOR_FILE)  # another process may do the same: the files are equal
-    return hits
+def _settings(config: SimulationConfig, generator: str) -> EventSettings:
+    return EventSettings(
+        generator=generator,
+        seed=config.seed,
+        process=config.process,
+        pile_up=config.pile_up,
+        eta_max=config.eta_max,
+        pt_min=config.pt_min,
+        gun=config.gun,
+    )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..core import progress
+from ..core.spread import Workers
 from ..fpga_backend import Chain
 from ..quantization import TypedGraph
 from .bench import Arrays, Bench, Compare, FormatVectors, Prepare
@@ -15,7 +16,6 @@ from .run_key import vectors_digest
 from .samples import read_chain_events
 from .tally import Tally
 from .vectors import Batch, Taken, Wanted, event_batches, random_batch, sector_batches
-from .workers import Workers
 
 if TYPE_CHECKING:
     from .validate import ValidateConfig

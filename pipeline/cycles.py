@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core import progress
+from ..core.spread import Workers
 from ..detector import phi_sectors, read_graphs
 from ..emulation.inputs import check_inputs
 from ..emulation.rtl_cycles import CycleFigures
@@ -16,7 +17,6 @@ from ..quantization import TypedGraph
 from .bench import Arrays, Bench, rtl_config_of
 from .networks import Network
 from .vectors import graph_inputs, random_batch
-from .workers import Workers
 
 if TYPE_CHECKING:
     from .validate import ValidateConfig

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import Any
 
 from pydantic import Field
 
-from ..core import DataError, RunDirectory, StrictModel
+from ..core import DataError, RunDirectory
+from ..core.spread import Spread, Workers
+from ..core.spreading import SpreadConfig, open_spread
 from ..fpga_backend import Chain
 from ..models.metrics import Fiducial
 from ..models.zoo import ZOO
@@ -22,7 +23,6 @@ from .evaluate_all_rows import Row
 from .evaluate_all_sector import SectorScores, run_sectors
 from .evaluate_all_table import CHAIN_TARGETS, SECTOR_TARGETS, Totals, chain_rows, sector_row
 from .layout import EVENTS, Device
-from .workers import Workers
 
 RESULT = "evaluate_all.json"
 QUICK: dict[str, Any] = {
@@ -35,7 +35,7 @@ QUICK: dict[str, Any] = {
 """Settings that take seconds: few events, the fresh ones ideal helices through pixel layers. Poor statistics."""
 
 
-class EvaluateAllConfig(StrictModel):
+class EvaluateAllConfig(SpreadConfig):
     """Configuration of `hitfabric evaluate --all`.
 
     Attributes:
@@ -47,7 +47,6 @@ class EvaluateAllConfig(StrictModel):
         events: At most this many validation and test events; None takes all.
         graphs: At most this many validation graphs; None takes all.
         curve_events: Validation events on which efficiency against edges per hit is taken.
-        jobs: Processes that run chains; None takes one per core.
         fresh: Events simulated for the test sample.
         fiducial: Cuts of the track metrics.
     """
@@ -59,7 +58,6 @@ class EvaluateAllConfig(StrictModel):
     events: int | None = Field(default=None, ge=1)
     graphs: int | None = Field(default=None, ge=1)
     curve_events: int = Field(default=2, ge=1)
-    jobs: int | None = Field(default=None, ge=1)
     fresh: FreshConfig = FreshConfig()
     fiducial: Fiducial = Fiducial()
 
@@ -126,29 +124,30 @@ def evaluate_all(config: EvaluateAllConfig) -> AllResult:
         DataError: The data folder or the zoo does not exist, or files are malformed.
         ToolError: The compiler is missing, or the simulation failed.
     """
-    zoo = config.zoo or ZOO
+    zoo, fresh = config.zoo or ZOO, config.fresh
     if not zoo.is_dir():
         raise DataError(f"{zoo} is not a directory", remedy="give a folder of networks as models/zoo is")
-    where = ZooChains(zoo=zoo, workloads=tuple(CHAIN_TARGETS), device=config.device)
+    where = ZooChains(zoo=zoo.absolute(), workloads=tuple(CHAIN_TARGETS), device=config.device)
     chains = load_chains(where)
     sectors = {name: sector_contenders(zoo, name, config.device) for name in SECTOR_TARGETS}
-    first = validation_sample(
-        find_data(config.data), config.fresh, config.out, events=config.events, graphs=config.graphs
-    )
-    second = simulated_sample(config.fresh, config.out, "test", seed=config.fresh.test_seed, events=config.events)
-    with Workers(load_chains, where, jobs=config.jobs or len(os.sched_getaffinity(0))) as workers:
-        run = _Run(workers=workers, chains=chains, config=config)
-        validation = Split(
-            sample=first,
-            sectors=run_sectors(sectors, first.graphs, description="sector networks (validation)"),
-            chains=run.sample("validation", first.events, curve_events=config.curve_events),
+    with open_spread(config.where) as spread:
+        first = validation_sample(
+            find_data(config.data), fresh, config.out, events=config.events, graphs=config.graphs, spread=spread
         )
-        test = Split(
-            sample=second,
-            sectors=run_sectors(sectors, second.graphs, description="sector networks (test)"),
-            chains=run.sample("test", second.events),
-        )
-        scan = run.scan()
+        second = simulated_sample(fresh, config.out, "test", seed=fresh.test_seed, events=config.events, spread=spread)
+        with spread.workers(load_chains, where) as workers:
+            run = _Run(spread=spread, workers=workers, chains=chains, config=config)
+            validation = Split(
+                sample=first,
+                sectors=run_sectors(sectors, first.graphs, description="sector networks (validation)"),
+                chains=run.sample("validation", first.events, curve_events=config.curve_events),
+            )
+            test = Split(
+                sample=second,
+                sectors=run_sectors(sectors, second.graphs, description="sector networks (test)"),
+                chains=run.sample("test", second.events),
+            )
+            scan = run.scan()
     rows = [
         sector_row(
             name, zoo, validation=validation.sectors, test=test.sectors, twin_bops=float_bops(sectors[name]["float"])
@@ -168,6 +167,7 @@ def evaluate_all(config: EvaluateAllConfig) -> AllResult:
 class _Run:
     """Everybody who finds tracks, ready to be run on samples."""
 
+    spread: Spread
     workers: Workers[Chains]
     chains: Chains
     config: EvaluateAllConfig
@@ -187,7 +187,11 @@ class _Run:
             outcomes[workload] = {
                 **{column: _outcome(item, found[workload].get(column)) for column, item in columns.items()},
                 "ckf": acts_totals(
-                    workload, events, fiducial=self.config.fiducial, description=f"ACTS on {workload} ({name})"
+                    workload,
+                    events,
+                    fiducial=self.config.fiducial,
+                    description=f"ACTS on {workload} ({name})",
+                    spread=self.spread,
                 ),
             }
         return outcomes
@@ -197,7 +201,9 @@ class _Run:
         fresh, found = self.config.fresh, {}
         for pile_up in fresh.scan_pile_up:
             simulation = fresh.simulation(seed=fresh.test_seed, events=fresh.scan_events, pile_up=pile_up)
-            prefixes, _ = simulate_once(simulation, self.config.out / EVENTS / f"pile-up-{pile_up:g}")
+            prefixes, _ = simulate_once(
+                simulation, self.config.out / EVENTS / f"pile-up-{pile_up:g}", spread=self.spread
+            )
             found[pile_up] = self.sample(f"pile-up {pile_up:g}", prefixes)
         return found
 

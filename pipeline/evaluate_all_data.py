@@ -12,6 +12,7 @@ from typing import TypeVar
 from pydantic import Field, ValidationError
 
 from ..core import DataError, StrictModel, progress
+from ..core.spread import Spread
 from ..detector import GraphSample, SimulationConfig, list_events, read_event, read_graphs, simulate
 from ..detector.doublets import DoubletCuts, geometric_graph
 from ..detector.simulation import RECORD
@@ -117,7 +118,13 @@ def find_data(path: Path | None) -> Path | None:
 
 
 def validation_sample(
-    data: Path | None, fresh: FreshConfig, folder: Path, *, events: int | None, graphs: int | None
+    data: Path | None,
+    fresh: FreshConfig,
+    folder: Path,
+    *,
+    events: int | None,
+    graphs: int | None,
+    spread: Spread | None = None,
 ) -> Sample:
     """The validation split; what of it is not there is simulated, and said so.
 
@@ -127,6 +134,7 @@ def validation_sample(
         folder: Where simulated events go.
         events: At most this many events.
         graphs: At most this many graphs.
+        spread: Where events are simulated; None takes `fresh.workers` processes.
 
     Raises:
         DataError: Events or graphs are malformed.
@@ -135,14 +143,16 @@ def validation_sample(
     read = None if data is None else _graphs_of(data / GRAPH_FOLDER, graphs)
     if found is not None and read is not None:
         return Sample(events=found[0], about_events=found[1], graphs=read[0], about_graphs=read[1], simulated=False)
-    stand_in = simulated_sample(fresh, folder, "validation", seed=fresh.validation_seed, events=events)
+    stand_in = simulated_sample(fresh, folder, "validation", seed=fresh.validation_seed, events=events, spread=spread)
     why = "no data folder" if data is None else f"not in {data.name}"
     chosen, about_events = found or (stand_in.events, f"{stand_in.about_events} ({EVENT_FOLDER}: {why})")
     kept, about_graphs = read or (stand_in.graphs, f"{stand_in.about_graphs} ({GRAPH_FOLDER}: {why})")
     return Sample(events=chosen, about_events=about_events, graphs=kept, about_graphs=about_graphs, simulated=True)
 
 
-def simulated_sample(fresh: FreshConfig, folder: Path, name: str, *, seed: int, events: int | None) -> Sample:
+def simulated_sample(
+    fresh: FreshConfig, folder: Path, name: str, *, seed: int, events: int | None, spread: Spread | None = None
+) -> Sample:
     """Events of a fresh seed, and the sector graphs made from them: doublets of pT > 2 GeV, as the TrackML graphs are.
 
     Args:
@@ -151,10 +161,11 @@ def simulated_sample(fresh: FreshConfig, folder: Path, name: str, *, seed: int, 
         name: Name of the sample.
         seed: Seed.
         events: At most this many.
+        spread: Where they are simulated; None takes `fresh.workers` processes.
     """
     count = fresh.events if events is None else min(events, fresh.events)
     config = fresh.simulation(seed=seed, events=count, pile_up=fresh.pile_up)
-    prefixes, generator = simulate_once(config, folder / EVENTS / name)
+    prefixes, generator = simulate_once(config, folder / EVENTS / name, spread=spread)
     what = f"{_counted(count, f'{generator} event')} simulated with pile-up {fresh.pile_up:g} and seed {seed}"
     graphs = tuple(
         geometric_graph(read_event(prefix, require_truth=True), DoubletCuts())
@@ -165,7 +176,9 @@ def simulated_sample(fresh: FreshConfig, folder: Path, name: str, *, seed: int, 
     )
 
 
-def simulate_once(config: SimulationConfig, folder: Path) -> tuple[tuple[Path, ...], str]:
+def simulate_once(
+    config: SimulationConfig, folder: Path, *, spread: Spread | None = None
+) -> tuple[tuple[Path, ...], str]:
     """Simulate, unless `folder` holds what the same settings gave.
 
     Returns:
@@ -174,7 +187,7 @@ def simulate_once(config: SimulationConfig, folder: Path) -> tuple[tuple[Path, .
     generator = _generator_of(folder, config)
     if generator is not None:
         return tuple(list_events(folder)), generator
-    result = simulate(config, folder)
+    result = simulate(config, folder, spread=spread)
     return result.events, result.generator
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import HitfabricError, progress
+from ..core.spread import Workers
 from ..detector import Event, read_event
 from ..fpga_backend import Chain
 from ..models.metrics import Fiducial, TrackMatching, combine, match_tracks
@@ -21,7 +22,6 @@ from .evaluate_all_rows import Cell, Figure
 from .evaluate_edges import FILTER, INTERACTION_NETWORK, RADIUS_GRAPH, STAGES, radius_graphs
 from .samples import ChainEvent
 from .scores import ScoreSample
-from .workers import Workers
 
 RADII = tuple(round(0.6 + 0.05 * step, 2) for step in range(21))
 """Radii of the curve of efficiency against edges per hit, in units of the chain's own."""
@@ -188,7 +188,7 @@ def run_chains(
         ToolError: Two worker processes died of the same event.
     """
     tasks = [
-        EventTask(prefix=prefix, workload=workload, fiducial=fiducial, curve=number < curve_events)
+        EventTask(prefix=prefix.absolute(), workload=workload, fiducial=fiducial, curve=number < curve_events)
         for number, prefix in enumerate(prefixes)
         for workload in workloads
     ]

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from ..core import progress
+from ..core.spread import Workers
 from ..emulation import MutationResult
 from ..emulation.executor import OUTPUTS_ONLY
 from ..emulation.mutations import choose_mutations
 from .bench import Arrays, Bench, PlanMutations, TryMutation
 from .parts import Parts
 from .run_key import vectors_digest
-from .workers import Workers
 
 Mutant = Literal["golden", "native", "numpy", "csim", "rtl"]
 SLOWEST_FIRST: tuple[str, ...] = ("rtl", "csim", "native", "numpy", "golden")

@@ -39,6 +39,12 @@ class Network:
     checkpoint: Path | None = None
     feed: Feed | None = None
 
+    def absolute(self) -> Network:
+        """The same for processes that run in another folder."""
+        paths = {"graph": self.graph, "project": self.project, "rtl_project": self.rtl_project}
+        paths["checkpoint"] = self.checkpoint
+        return replace(self, **{name: path and path.absolute() for name, path in paths.items()})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:

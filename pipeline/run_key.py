@@ -19,7 +19,7 @@ SOURCE = Path(__file__).resolve().parents[1]
 ROOMS = ("quantization", "hls_projects", "emulation", "fpga_backend", "pipeline")
 SUFFIXES = {".py", ".h", ".cpp", ".v", ".in"}
 # What changes how a result is found, not the result.
-INDIFFERENT = {"out", "jobs", "resume"}
+INDIFFERENT = {"out", "jobs", "dask", "cluster", "resume"}
 
 
 def run_key(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field, NonNegativeInt
 
-from ..core import StrictModel
+from ..core.spreading import SpreadConfig, open_spread
 from ..emulation import EXECUTORS, GraphCoverage, Ladder, MutationResult
 from ..hls_projects.project import MANIFEST
 from ..hls_projects.rtl_config import RtlConfig
@@ -26,12 +25,11 @@ from .parts import Parts
 from .run_key import run_key
 from .samples import check_readable
 from .verdict import write_results
-from .workers import Workers
 
 STALLS = 0.2
 
 
-class ValidateConfig(StrictModel):
+class ValidateConfig(SpreadConfig):
     """Configuration of `hitfabric validate`.
 
     Attributes:
@@ -60,7 +58,6 @@ class ValidateConfig(StrictModel):
         mutants_per_kind: Faults of one kind in each network for compiled executors, each of which takes a compilation;
             the golden executor gets every fault at every node.
         seed: Seed of random vectors, of the choice of rows and of the places of faults.
-        jobs: Worker processes; None takes as many as there are usable cores.
         resume: Take what an interrupted run with the same settings finished.
     """
 
@@ -85,7 +82,6 @@ class ValidateConfig(StrictModel):
     rtl: RtlConfig = RtlConfig()
     stalls: float = Field(default=STALLS, ge=0, le=0.9)
     seed: int = Field(default=0, ge=0)
-    jobs: int | None = Field(default=None, ge=1)
     resume: bool = True
 
 
@@ -169,19 +165,18 @@ def validate(config: ValidateConfig) -> ValidateResult:
     written = any(network.rtl_project is None for network in selection.networks)
     check_needed("rtl", given=config.rtl != RtlConfig(), needs="a network without an RTL project", there=written)
     key = run_key(config, graphs, executors, files=_made_from(selection.networks, executors))
-    jobs = config.jobs or len(os.sched_getaffinity(0))
-    with Parts(config.out, key=key, resume=config.resume) as parts:
+    with Parts(config.out, key=key, resume=config.resume) as parts, open_spread(config.where) as spread:
         bench = BenchConfig(
-            networks={network.name: network for network in selection.networks},
+            networks={network.name: network.absolute() for network in selection.networks},
             executors=executors,
             bounded=config.bounded,
-            threads=max(1, len(os.sched_getaffinity(0)) // jobs),
+            threads=spread.threads,
             seed=config.seed,
             scratch=parts.scratch.resolve(),
             rtl=config.rtl,
             stalls=config.stalls,
         )
-        with Workers(Bench, bench, jobs=jobs) as workers:
+        with spread.workers(Bench, bench) as workers:
             run = Comparison(config=config, selection=selection, executors=executors, graphs=graphs, parts=parts)
             run.prepare(workers)
             run.compare(workers)

@@ -20,7 +20,7 @@ from hitfabric.pipeline.evaluate_all_models import Chains, Contender, ZooChains,
 from hitfabric.pipeline.evaluate_edges import radius_graphs
 from hitfabric.pipeline.float_chain import load_float_chain, save_float_chain
 from hitfabric.pipeline.samples import ChainEvent
-from hitfabric.pipeline.workers import Workers
+from hitfabric.core.workers import LocalWorkers
 
 CONFIG = ChainConfig(radius=0.1, filter_threshold=-10.0, interaction_threshold=-10.0)
 
@@ -114,7 +114,7 @@ def test_chains_of_a_zoo(event: Event, tmp_path: Path) -> None:
     assert chains["event-pixel"]["quantized"].missing == "not shipped: event-pixel"
     assert chains["event-pixel"]["ceiling"].missing == "not shipped: event-pixel-ceiling"
     assert "chain.json" in (chains["event-full"]["float"].missing or "")
-    with Workers(load_chains, where, jobs=1) as workers:
+    with LocalWorkers(load_chains, where, jobs=1) as workers:
         found = run_chains(
             workers, where.workloads, [prefix, prefix], fiducial=Fiducial(), curve_events=1, description="chains"
         )

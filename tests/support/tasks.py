@@ -67,3 +67,11 @@ class Failing:
         if self.odd:
             raise OddError(1, 2)
         raise GraphError("the graph is wrong", remedy="correct it")
+
+
+def make_logged(argument: tuple[int, Path]) -> int:
+    """Context of the workers, which leaves a line with its process in a file."""
+    offset, log = argument
+    with log.open("a") as stream:
+        stream.write(f"{os.getpid()}\n")
+    return offset

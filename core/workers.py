@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import FrameType, TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from types import FrameType
+from typing import Any
 
-from ..core import ToolError
+from .errors import ToolError
+from .spread import AnyTask, Argument, Context, Spread, Workers, portable
 
 PATIENCE_SECONDS = 5.0
-
-Context = TypeVar("Context")
-ContextIn = TypeVar("ContextIn", contravariant=True)
-
-
-class Task(Protocol[ContextIn]):
-    """Something to compute; it travels to a worker by pickling, and so does what `run` returns."""
-
-    @property
-    def label(self) -> str:
-        """What it is, for an error message."""
-        ...
-
-    def run(self, context: ContextIn, /) -> Any:  # noqa: ANN401 - whatever the task gives
-        """Compute it."""
-        ...
-
-
-AnyTask = TypeVar("AnyTask", bound=Task)
 
 
 class _Stop(BaseException):
@@ -51,7 +31,36 @@ class _Worker:
     task: Any = None
 
 
-class Workers(Generic[Context]):
+class LocalSpread(Spread):
+    """Processes on this machine.
+
+    Args:
+        jobs: Processes; None takes one per usable core.
+
+    """
+
+    def __init__(self, *, jobs: int | None = None) -> None:
+        self._jobs = jobs or len(os.sched_getaffinity(0))
+
+    @property
+    def threads(self) -> int:
+        """The usable cores, shared by the processes."""
+        return max(1, len(os.sched_getaffinity(0)) // self._jobs)
+
+    def workers(
+        self,
+        make: Callable[[Argument], Context],
+        argument: Argument,
+        *,
+        at_most: int | None = None,
+        apart: bool = False,
+    ) -> LocalWorkers[Context]:
+        """See `Spread.workers`."""
+        jobs = self._jobs if at_most is None else max(1, min(self._jobs, at_most))
+        return LocalWorkers(make, argument, jobs=jobs, apart=apart)
+
+
+class LocalWorkers(Workers[Context]):
     """A fixed number of processes, each with a context of its own; one process works in this one.
 
     Each holds one task at a time, and a further one is taken from the caller's iterable only when a worker is free:
@@ -62,20 +71,17 @@ class Workers(Generic[Context]):
         make: Makes the context from `argument`, in each worker; an importable function.
         argument: Pickled to the workers.
         jobs: Processes; 1 computes in the calling process.
+        apart: One process is not the calling one either.
 
     """
 
-    def __init__(self, make: Callable[[Any], Context], argument: object, *, jobs: int) -> None:
-        self._make, self._argument, self._jobs = make, argument, jobs
+    def __init__(self, make: Callable[[Any], Context], argument: object, *, jobs: int, apart: bool = False) -> None:
+        self._make, self._argument, self._jobs, self._apart = make, argument, jobs, apart
         self._workers: list[_Worker] = []
         self._context: Context | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """End the processes, at work or not."""
         for worker in self._workers:
             worker.connection.close()  # an idle worker ends at once
             if worker.task is not None:
@@ -101,7 +107,7 @@ class Workers(Generic[Context]):
             Exception: What a task raised.
 
         """
-        if self._jobs == 1:
+        if self._jobs == 1 and not self._apart:
             if self._context is None:
                 self._context = self._make(self._argument)
             for task in tasks:
@@ -230,18 +236,10 @@ def _serve(connection: Connection, make: Callable[[Any], Any], argument: object)
                     context = make(argument)
                 answer = (True, task.run(context))
             except Exception as error:  # noqa: BLE001 - raised again in the calling process
-                answer = (False, _portable(error))
+                answer = (False, portable(error))
             connection.send(answer)
     except (_Stop, BrokenPipeError):
         return
-
-
-def _portable(error: Exception) -> Exception:
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # noqa: BLE001 - an error that cannot travel is told by its text
-        return RuntimeError("".join(traceback.format_exception(error)))
-    return error
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
