@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from hitfabric.detector import read_events
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 RUNS = [
     ("mlp.py",),
@@ -19,28 +21,51 @@ RUNS = [
     ("gcn.py",),
     ("graph_sage.py",),
     ("pyg_weights.py", "--kind", "gin"),
+    ("own_mlp.py",),
+    ("own_gnn.py",),
 ]
+ALONE = {"own_events.py", "qonnx_from_elsewhere.py"}
 OTHERS = {"common.py", "track_in_process.py", "plain_tritonclient.py"}  # help to the others; need events or a server
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("run", RUNS, ids=" ".join)
-def test_example_ends_with_no_mismatch(run: tuple[str, ...], tmp_path: Path) -> None:
+def run_example(*call: str | Path, folder: Path) -> str:
+    """What an example prints."""
     done = subprocess.run(
-        [sys.executable, str(EXAMPLES / run[0]), *run[1:], "--steps", "20"],
-        cwd=tmp_path,
+        [sys.executable, str(EXAMPLES / call[0]), *map(str, call[1:])],
+        cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"^0 mismatches with golden", done.stdout, flags=re.MULTILINE), done.stdout
-    rows = re.findall(r"^(brevitas|native) +(\d+) of +(\d+)$", done.stdout, flags=re.MULTILINE)
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", RUNS, ids=" ".join)
+def test_example_ends_with_no_mismatch(run: tuple[str, ...], tmp_path: Path) -> None:
+    printed = run_example(*run, "--steps", "20", folder=tmp_path)
+    assert re.search(r"^0 mismatches with golden", printed, flags=re.MULTILINE), printed
+    rows = re.findall(r"^(brevitas|native) +(\d+) of +(\d+)$", printed, flags=re.MULTILINE)
     assert [row[0] for row in rows] == ["brevitas", "native"]
     assert all(int(mismatches) == 0 and int(values) > 10_000 for _, mismatches, values in rows)
 
 
+def test_own_events_become_a_folder_and_tracks(tmp_path: Path) -> None:
+    printed = run_example("own_events.py", "--out", tmp_path / "events", folder=tmp_path)
+    efficiencies = [float(found) for found in re.findall(r"160 hits, efficiency ([\d.]+)", printed)]
+    assert len(efficiencies) == 2
+    assert min(efficiencies) > 0.7
+    events = list(read_events(tmp_path / "events"))
+    assert [len(event) for event in events] == [160, 160]
+    assert all(event.particles is not None and len(event.particles) == 40 for event in events)
+
+
+def test_a_file_from_elsewhere_equals_its_own_execution(tmp_path: Path) -> None:
+    assert "0 of 1000 values differ from qonnx" in run_example("qonnx_from_elsewhere.py", folder=tmp_path)
+
+
 def test_every_example_is_run_or_named() -> None:
     names = {path.name for path in EXAMPLES.glob("*.py")}
-    assert names == {run[0] for run in RUNS} | OTHERS
+    assert names == {run[0] for run in RUNS} | ALONE | OTHERS
