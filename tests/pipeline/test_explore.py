@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hitfabric.core import ConfigError, MissingToolError, ToolError
+from hitfabric.core import ConfigError, GraphError, MissingToolError, ToolError
+from hitfabric.emulation.rtl import RtlExecutor
 from hitfabric.hls_projects.report_figure import SIMULATED_RTL, SYNTHESISED_YOSYS, ReportFigure
 from hitfabric.pipeline import explore as module
 from hitfabric.pipeline.explore import explore
@@ -176,3 +177,24 @@ def test_drawn_graphs_follow_the_seed() -> None:
     other = workload(config.model_copy(update={"seed": 1}))
     assert not np.array_equal(first[0]["nodes"], other[0]["nodes"])
     assert all(len(item["edges"]) == 0 for item in workload(config.model_copy(update={"drawn_nodes": 0})))
+
+
+@pytest.mark.slow
+def test_an_engine_is_compared_with_golden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"lanes": (1,), "simulated": 2, "drawn_nodes": 20, "drawn_edges": 30, "synthesise": False}
+    maxima = {"nodes": 32, "edges": 64}
+    config = ExploreConfig.model_validate(
+        {"networks": ("sector-in-4bit",), "maxima": maxima, "out": tmp_path / "run", **small}
+    )
+    (found,) = explore(config).points
+    assert found.figures["graphs equal to golden"].value == 2
+    run_many = RtlExecutor.run_many
+
+    def wrong(self: RtlExecutor, batches: Sequence[dict[str, Any]], **options: int) -> list[dict[str, Any]]:
+        results = run_many(self, batches, **options)
+        results[1]["logits"][3] += 1
+        return results
+
+    monkeypatch.setattr(RtlExecutor, "run_many", wrong)
+    with pytest.raises(GraphError, match="differs from golden in 1 of 2 graphs"):
+        explore(config.model_copy(update={"out": tmp_path / "again"}))
