@@ -1,4 +1,4 @@
-"""Doublet builder and component labelling beside the engine: cycles of each alone, their sum, and their cells."""
+"""Doublet builder and component labelling: cycles and cells of each alone, and cycles of hits to labels."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rtl_cases import SECTOR, Case, measured_cycles, network
-from rtl_rows import HIGTR, RtlRow
+from rtl_cases import SECTOR, Case, network
+from rtl_rows import RtlRow
+from rtl_tracked import tracking_rows
 
 from hitfabric.core import ToolError
 from hitfabric.detector import DoubletCuts
@@ -32,41 +33,32 @@ GRAPHS = 160
 
 
 def chain_rows(case: Case) -> Iterator[RtlRow]:
-    """Hits to labels: each part alone on the same sectors, and their sum, an upper bound of one design of all three."""
+    """Hits to labels: doublet builder and labelling alone with their cells, then the design of all three."""
     config = doublets_config(
         CUTS.layer_pairs,
         phi_slope_max=CUTS.phi_slope_max,
         z0_max=CUTS.z0_max,
         max_nodes=SECTOR.nodes,
         max_edges=SECTOR.edges,
+        sender_rows=4,
     )
-    chosen = case.graphs[:GRAPHS]
-    hits = [item for item in (_hits(graph["nodes"]) for graph in chosen) if not integer_doublets(item, config).flags]
+    sectors = [item for item in (_hits(graph["nodes"]) for graph in case.graphs) if _fits(item, config)]
     with tempfile.TemporaryDirectory() as folder:
         sources = write_doublets(config, Path(folder))
-        front, front_interval = _built(config, sources, hits)
-        cells = list(_cells("doublet_builder", sources, parameters(config), seconds=case.seconds))
-    workload = f"{len(hits)} of {len(chosen)} pi/4 sectors within {SECTOR.nodes} hits / {SECTOR.edges} doublets"
-    yield _cycles(f"doublet builder, {workload}", "latency p95", front)
-    yield _cycles(f"doublet builder, {workload}", "interval p95", front_interval, target=85)
-    yield from cells
+        workload = f"doublet builder, {config.sender_rows} rows of senders, {len(sectors[:GRAPHS])} pi/4 sectors"
+        yield from _built(workload, DoubletsSimulation(config, sources=sources), sectors[:GRAPHS])
+        yield from _cells("doublet_builder", sources, parameters(config), seconds=case.seconds)
     scores = ComponentsConfig(max_nodes=SECTOR.nodes, max_edges=SECTOR.edges, logit_bits=_logit_bits())
     back, back_interval = _labelled(scores, case)
-    workload = f"{len(chosen)} pi/4 sectors"
-    yield _cycles(f"component labels, {workload}", "cycles after the last edge, p95", back)
-    yield _cycles(f"component labels, {workload}", "interval p95", back_interval, target=85)
+    workload = f"component labels, {GRAPHS} pi/4 sectors"
+    yield _cycles(workload, "cycles after the last edge, p95", back)
+    yield _cycles(workload, "interval p95", back_interval, target=85)
     yield from _cells("component_labels", SOURCES, scores.parameters, seconds=case.seconds)
-    engine = measured_cycles("sector-in-8", case.engine(), case.graphs)
-    yield RtlRow(
-        workload="pi/4 sectors, hits to labels: doublets, sector-in-8, components one after the other",
-        quantity="latency p95, sum of the parts",
-        value=front + engine.latency_p95 + back,
-        unit="cycles",
-        kind=f"{SIMULATED_RTL}, part by part",
-        target=472,
-        reference=HIGTR,
-        equal="about: hits to labels; the peer's graphs are those of its own builder",
-    )
+    yield from tracking_rows(case, config, sectors)
+
+
+def _fits(hits: Integers, config: DoubletsConfig) -> bool:
+    return not integer_doublets(hits, config).flags
 
 
 def _cycles(workload: str, quantity: str, value: float, *, target: float | None = None) -> RtlRow:
@@ -74,7 +66,7 @@ def _cycles(workload: str, quantity: str, value: float, *, target: float | None 
 
 
 def _hits(nodes: NDArray[np.float32]) -> Integers:
-    """Hits of a published graph on the builder's grid; their layers, which it does not hold, follow from positions."""
+    """Hits of a published graph on the builder's grid, by layer; what layer a hit is on follows from its position."""
     r, _, z = nodes.astype(np.float64).T * 1000
     barrel = np.abs(z) < 500
     ring = 1 + np.abs(r[:, None] - [32, 72, 116, 172]).argmin(axis=1)
@@ -84,15 +76,16 @@ def _hits(nodes: NDArray[np.float32]) -> Integers:
     numbers = number_layers(CUTS.layer_pairs)
     names = [numbers[int(v), int(n)] for v, n in zip(volume, layer, strict=True)]
     grid = np.floor(nodes.astype(np.float64) * GRID).astype(np.int64)
-    return np.column_stack([grid, np.array(names, dtype=np.int64)])
+    hits = np.column_stack([grid, np.array(names, dtype=np.int64)])
+    return hits[np.argsort(hits[:, 3], kind="stable")]
 
 
-def _built(config: DoubletsConfig, sources: Sequence[Path], hits: Sequence[Integers]) -> tuple[int, int]:
+def _built(workload: str, simulation: DoubletsSimulation, sectors: Sequence[Integers]) -> Iterator[RtlRow]:
     """95th percentiles of header to status of a graph alone, and of the interval of graphs back to back."""
-    simulation = DoubletsSimulation(config, sources=sources)
-    alone = [simulation.run([item])[0] for item in hits]
-    streamed = simulation.run(hits)
-    return _p95([item.status - item.header + 1 for item in alone]), _p95(np.diff([item.status for item in streamed]))
+    alone = simulation.run(sectors, window=1)
+    streamed = simulation.run(sectors)
+    yield _cycles(workload, "latency p95", _p95([item.status - item.header + 1 for item in alone]))
+    yield _cycles(workload, "interval p95", _p95(np.diff([item.status for item in streamed])), target=85)
 
 
 def _labelled(config: ComponentsConfig, case: Case) -> tuple[int, int]:
@@ -107,7 +100,7 @@ def _labelled(config: ComponentsConfig, case: Case) -> tuple[int, int]:
         for graph in case.graphs[:GRAPHS]
     ]
     simulation = ComponentsSimulation(config)
-    alone = [simulation.run([item])[0] for item in graphs]
+    alone = simulation.run(graphs, window=1)
     streamed = simulation.run(graphs)
     return _p95([item.status - item.last_edge for item in alone]), _p95(np.diff([item.status for item in streamed]))
 

@@ -36,6 +36,7 @@ DOUBLETS = DoubletsConfig(
     max_nodes=32,
     max_edges=64,
     lanes=4,
+    sender_rows=4,
     fifo_bits=3,
 )
 
