@@ -3,6 +3,9 @@
 # make test    all tests; make test-fast leaves out those that train, compile or serve at length
 # make sweep   random trained networks, bit for bit: make sweep NETWORKS=3000 SEED=1000
 # make lint    static checks only
+# make hooks   the same and more before each commit (pre-commit)
+# make coverage  lines and branches that the fast tests reach; coverage/index.html names the others
+# make wheel   source distribution and wheel in dist/
 #
 # PIP_ARGS goes to pip: elsewhere torch without CUDA needs
 #   make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
@@ -21,7 +24,7 @@ NETWORKS ?= 300
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools browser demo test test-fast sweep lint format diagram lock wheel clean
+.PHONY: help setup tools browser demo test test-fast sweep lint hooks coverage format diagram lock wheel clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -70,6 +73,12 @@ sweep: setup
 lint: setup
 	$(BIN)/python -m pytest tests/test_style.py $(ARGS)
 
+hooks: setup
+	$(BIN)/pre-commit install
+
+coverage: setup browser
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m "not slow" --cov --cov-report=html:coverage --cov-report=term $(ARGS)
+
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -84,8 +93,8 @@ lock: setup
 	mv requirements.lock.new requirements.lock
 
 wheel: setup
-	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/python -m build --no-isolation --outdir dist .
 
 clean:
-	rm -rf $(VENV) build dist runs .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build coverage .coverage* dist runs .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} + -o -name '*.egg-info' -prune -exec rm -rf {} +
