@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,23 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ..core import RunDirectory, StrictModel, atomic_file, progress
+from ..core import RunDirectory, atomic_file, progress
+from ..core.spread import in_order
+from ..core.spreading import SpreadConfig, open_spread
 from ..fpga_backend import Chain
 from ..models.metrics import Binning, Fiducial, TrackMatching
 from ..models.training_config import DataConfig
-from ..models.training_data import TrainingEvent
 from ..reports.evaluation_record import Evaluation
-from .evaluate_edges import EdgeTotals, RadiusScan
-from .evaluate_tracks import TrackTotals
-from .layout import LABELS, SECTOR_NETWORK, Device, find_model
-from .samples import ChainEvent, choose_events, read_chain_events
+from .evaluate_event import EvaluateEvent, EvaluationSettings, Evaluator, EventTotals
+from .layout import SECTOR_NETWORK, Device, find_model
+from .samples import ChainEvent, choose_events
 from .sector import sector_scores
-from .track import read_labels
 
+EVENTS_PER_PROCESS = 4  # a process takes as long to start as some events
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class EvaluateConfig(StrictModel):
+class EvaluateConfig(SpreadConfig):
     """Configuration of `hitfabric evaluate`.
 
     Attributes:
@@ -98,21 +99,29 @@ def evaluate(config: EvaluateConfig) -> EvaluateResult:
     model = find_model(config.model)
     chain = Chain.load(model.chain, config.device)
     prefixes = choose_events(config.events, limit=config.limit, names=config.event_names)
-    edges = EdgeTotals(
-        scan=RadiusScan.around(chain.config.radius, config.radius_factors), scan_events=config.radius_events
+    settings = EvaluationSettings(
+        chain=model.chain.absolute(),
+        device=config.device,
+        labels=None if config.labels is None else config.labels.absolute(),
+        fiducial=config.fiducial,
+        truth=DataConfig(volumes=None, signal_min_pt=config.signal_min_pt, ignored_min_pt=config.ignored_min_pt),
+        radius_factors=config.radius_factors,
     )
-    tracks = TrackTotals(cuts=config.fiducial)
-    data = DataConfig(volumes=None, signal_min_pt=config.signal_min_pt, ignored_min_pt=config.ignored_min_pt)
-    events = read_chain_events(
-        config.events, chain.config, limit=config.limit, names=config.event_names, require_truth=True
-    )
-    for event in progress(events, description="evaluate", total=len(prefixes)):
-        result = chain.track(event.features, keep_candidates=True)
-        edges.add(chain, event, TrainingEvent.prepare(event.selected, data), result)
-        labels = result.labels if config.labels is None else _read_labels(config.labels, event)
-        if not tracks.matchings:
-            write_event_display(config.out / "event_display.npz", event, labels)
-        tracks.add(event.selected, labels)
+    tasks = [
+        EvaluateEvent(prefix=prefix.absolute(), scan=number < config.radius_events, shown=number == 0)
+        for number, prefix in enumerate(prefixes)
+    ]
+    totals = EventTotals.nothing(chain, settings)
+    with (
+        open_spread(config.where) as spread,
+        spread.workers(Evaluator, settings, at_most=math.ceil(len(tasks) / EVENTS_PER_PROCESS)) as workers,
+    ):
+        found = in_order(tasks, workers)
+        for _, part in progress(found, description="evaluate", total=len(tasks)):
+            if part.shown is not None:
+                write_event_display(config.out / "event_display.npz", *part.shown)
+            totals.merge(part)
+    edges, tracks = totals.edges, totals.tracks
     networks = edges.networks(chain)
     if config.graphs is not None and model.sector is not None:
         networks[SECTOR_NETWORK] = sector_scores(
@@ -131,11 +140,6 @@ def evaluate(config: EvaluateConfig) -> EvaluateResult:
     run.write_json("evaluation.json", evaluation.model_dump(mode="json"))
     run.record(command="evaluate", config=config, inputs=[model.chain])
     return EvaluateResult(evaluation=evaluation, matching=matching)
-
-
-def _read_labels(directory: Path, event: ChainEvent) -> NDArray[np.int64]:
-    folder = directory / LABELS if (directory / LABELS).is_dir() else directory
-    return read_labels(folder, event.whole)[event.rows]
 
 
 def write_event_display(path: Path, event: ChainEvent, labels: NDArray[np.int64]) -> None:

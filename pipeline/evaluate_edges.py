@@ -37,6 +37,12 @@ class StageTotals:
     edges: int = 0
     unknown: int = 0
 
+    def merge(self, other: StageTotals) -> None:
+        """Add what was summed over later events."""
+        self.true_edges += other.true_edges
+        self.edges += other.edges
+        self.unknown += other.unknown
+
     def add(self, truth: TrainingEvent, edge_index: NDArray[np.int64]) -> None:
         """Add the graph of one event, int64 [edges, 2]."""
         self.true_edges.append(find_true_edges(truth.event, truth.signal, edge_index))
@@ -55,6 +61,11 @@ class Scored:
 
     curve: list[ScoreSample] = field(default_factory=list)
     judged: list[ScoreSample] = field(default_factory=list)
+
+    def merge(self, other: Scored) -> None:
+        """Add the edges of later events."""
+        self.curve += other.curve
+        self.judged += other.judged
 
     def add(self, truth: TrainingEvent, edge_index: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
         """Add the edges of one event, int64 [edges, 2], with their logits, float32 [edges]."""
@@ -88,6 +99,13 @@ class RadiusScan:
         counts = np.zeros((2, len(factors)), dtype=np.int64)
         return cls(radii=tuple(radius * factor for factor in sorted(factors)), edges=counts[0], kept=counts[1])
 
+    def merge(self, other: RadiusScan) -> None:
+        """Add what the same radii gave for later events."""
+        self.edges += other.edges
+        self.kept += other.kept
+        self.target += other.target
+        self.hits += other.hits
+
     def add(self, chain: Chain, event: ChainEvent, truth: TrainingEvent) -> None:
         """Build the graphs of one event.
 
@@ -120,22 +138,28 @@ class EdgeTotals:
     """What is summed over events.
 
     Attributes:
-        scan: Graphs of other radii.
-        scan_events: On how many events these are built.
+        scan: Graphs of other radii, on some of the events.
         hits: Hits given to the chain.
         stages: The graph after each stage.
         scored: The edges each network scored, by the stage that it ends.
     """
 
     scan: RadiusScan
-    scan_events: int
     hits: int = 0
-    events: int = 0
     stages: dict[str, StageTotals] = field(default_factory=lambda: {name: StageTotals() for name in STAGES})
     scored: dict[str, Scored] = field(default_factory=lambda: {FILTER: Scored(), INTERACTION_NETWORK: Scored()})
 
-    def add(self, chain: Chain, event: ChainEvent, truth: TrainingEvent, result: TrackingResult) -> None:
-        """Add what the chain made of one event; `result` keeps the candidates."""
+    def merge(self, other: EdgeTotals) -> None:
+        """Add what was summed over later events."""
+        self.scan.merge(other.scan)
+        self.hits += other.hits
+        for name, stage in other.stages.items():
+            self.stages[name].merge(stage)
+        for name, scored in other.scored.items():
+            self.scored[name].merge(scored)
+
+    def add(self, chain: Chain, event: ChainEvent, truth: TrainingEvent, result: TrackingResult, *, scan: bool) -> None:
+        """Add what the chain made of one event; `result` keeps the candidates, `scan` asks for other radii too."""
         candidates, logits = result.candidate_edges, result.candidate_logits
         assert candidates is not None
         assert logits is not None
@@ -144,10 +168,9 @@ class EdgeTotals:
             self.stages[name].add(truth, edge_index)
         self.scored[FILTER].add(truth, candidates, logits)
         self.scored[INTERACTION_NETWORK].add(truth, result.edge_index, result.scores)
-        if self.events < self.scan_events:
+        if scan:
             self.scan.add(chain, event, truth)
         self.hits += len(event.rows)
-        self.events += 1
 
     def networks(self, chain: Chain) -> dict[str, NetworkScores]:
         """Scores for the record, by network."""

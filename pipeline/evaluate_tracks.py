@@ -53,6 +53,13 @@ class TrackTotals:
     partial: bool = False
     pile_up_given: bool = True
 
+    def merge(self, other: TrackTotals) -> None:
+        """Add what is kept of later events."""
+        self.matchings += other.matchings
+        self.scores += other.scores
+        self.partial |= other.partial
+        self.pile_up_given &= other.pile_up_given
+
     def add(self, event: Event, labels: NDArray[np.int64]) -> None:
         """Match the tracks of one event.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from pyarrow import csv
 from pydantic import Field, model_validator
 
-from ..core import ConfigError, DataError, RunDirectory, StrictModel, atomic_file, progress
+from ..core import ConfigError, DataError, RunDirectory, atomic_file, progress
 from ..core import load_config as read_yaml
-from ..detector import Event
+from ..core.spread import in_order
+from ..core.spreading import SpreadConfig, open_spread
+from ..detector import Event, read_event
 from ..fpga_backend import (
     DEFAULT_URL,
     ClientConfig,
@@ -43,8 +45,11 @@ from .samples import ChainEvent, choose_events, read_chain_events
 MILLISECONDS = 1e3
 
 
-class TrackConfig(StrictModel):
+class TrackConfig(SpreadConfig):
     """Configuration of `hitfabric track`.
+
+    Events are tracked one after the other in this process, as what is measured is the time of each; `jobs`, `dask` and
+    `cluster` spread them, with the direct engine.
 
     Attributes:
         events: Folder of events in TrackML CSV layout.
@@ -74,7 +79,14 @@ class TrackConfig(StrictModel):
         twice = sorted({"engine", "device", "url"} & self.model_fields_set)
         if self.client is not None and twice:
             raise ValueError(f"client replaces {twice[0]}: set it in the client's file")
+        if self.spreads and (self.client is not None or self.engine != "direct"):
+            raise ValueError("jobs, dask and cluster spread the direct engine alone: leave out the one or the other")
         return self
+
+    @property
+    def spreads(self) -> bool:
+        """Whether events go to other processes."""
+        return self.where != SpreadConfig()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,16 +140,56 @@ def track(config: TrackConfig) -> list[TrackedEvent]:
             require_extra("serve")
         client = open_inference_client(chosen)
         stack.callback(client.close)
-        events = read_chain_events(config.events, chain_config, limit=config.limit, names=config.event_names)
-        shown = progress(events, description=f"track ({chosen.engine})", total=len(prefixes))
-        for tracked in _track_all(client, shown, in_flight=chosen.in_flight):
+        if config.spreads:
+            events = _spread_out(config, model.chain, prefixes)
+        else:
+            read = read_chain_events(config.events, chain_config, limit=config.limit, names=config.event_names)
+            events = _track_all(client, read, in_flight=chosen.in_flight)
+        for tracked in progress(events, description=f"track ({chosen.engine})", total=len(prefixes)):
             write_labels(config.out / LABELS, tracked)
             found.append(tracked)
     run = RunDirectory(path=config.out)
-    run.write_json("latency.json", _latency(chosen, client, found).model_dump(mode="json"))
+    run.write_json("latency.json", _latency(chosen, client, found, spread=config.spreads).model_dump(mode="json"))
     inputs = [model.chain] if config.client is None else [model.chain, config.client]
     run.record(command="track", config=config, inputs=inputs)
     return found
+
+
+def _spread_out(config: TrackConfig, chain: Path, prefixes: Sequence[Path]) -> Iterator[TrackedEvent]:
+    """Track events in other processes; they come in order."""
+    tasks = [_TrackEvent(prefix=prefix.absolute()) for prefix in prefixes]
+    with (
+        open_spread(config.where) as spread,
+        spread.workers(
+            _Tracker, DirectConfig(model=chain.absolute(), device=config.device), at_most=len(tasks)
+        ) as workers,
+    ):
+        for _, tracked in in_order(tasks, workers):
+            yield tracked
+
+
+class _Tracker:
+    """The chain of a worker."""
+
+    def __init__(self, direct: DirectConfig) -> None:
+        assert direct.model is not None
+        self.config = load_config(direct.model)
+        self.client = open_inference_client(ClientConfig(engine="direct", direct=direct, in_flight=1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TrackEvent:
+    """One event to be tracked."""
+
+    prefix: Path
+
+    @property
+    def label(self) -> str:
+        return self.prefix.name
+
+    def run(self, context: _Tracker, /) -> TrackedEvent:
+        event = ChainEvent.select(read_event(self.prefix, require_truth=False), context.config)
+        return next(_track_all(context.client, [event], in_flight=1))
 
 
 def _model_of(config: TrackConfig, client: ClientConfig | None) -> Path | None:
@@ -216,10 +268,12 @@ def read_labels(folder: Path, event: Event) -> NDArray[np.int64]:
     return track_id[order][np.searchsorted(hit_id[order], event.hit_id)]
 
 
-def _latency(config: ClientConfig, client: InferenceClient, found: list[TrackedEvent]) -> Latency:
+def _latency(config: ClientConfig, client: InferenceClient, found: list[TrackedEvent], *, spread: bool) -> Latency:
     samples = tuple(event.seconds * MILLISECONDS for event in found)
     hits = np.mean([event.hits for event in found]) if found else 0
     workload = f"one event per request, {hits:,.0f} hits on average"
+    if spread:
+        workload += ", other events at the same time in other processes"
     if config.in_flight > 1:
         workload += f", up to {config.in_flight} requests under way"
     if fallbacks := client.counts.read()["fallbacks"]:
