@@ -77,7 +77,9 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
 def test_nothing_is_left_of_a_failed_simulation(tmp_path: Path) -> None:
     config = SimulationConfig(events=1, pile_up=1, generator="helix")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hitfabric.detector.simulation_events.write_event", lambda *_: (_ for _ in ()).throw(OSError("full")))
+        patch.setattr(
+            "hitfabric.detector.simulation_events.write_event", lambda *_: (_ for _ in ()).throw(OSError("full"))
+        )
         with pytest.raises(OSError, match="full"):
             simulate(config, tmp_path / "events")
     assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hitfabric.core.workers import LocalWorkers
 from hitfabric.detector import Event, write_event
 from hitfabric.detector.simulation_helix import simulate_helix_event
 from hitfabric.fpga_backend import Chain, ChainConfig
@@ -20,7 +21,6 @@ from hitfabric.pipeline.evaluate_all_models import Chains, Contender, ZooChains,
 from hitfabric.pipeline.evaluate_edges import radius_graphs
 from hitfabric.pipeline.float_chain import load_float_chain, save_float_chain
 from hitfabric.pipeline.samples import ChainEvent
-from hitfabric.core.workers import LocalWorkers
 
 CONFIG = ChainConfig(radius=0.1, filter_threshold=-10.0, interaction_threshold=-10.0)
 
