@@ -23,10 +23,13 @@ from .graphs import graphs as make_graphs
 from .lint import lint
 from .options import (
     AsJson,
+    Cluster,
     ConfigFile,
+    Dask,
     DeviceName,
     Events,
     Graphs,
+    Jobs,
     Limit,
     ModelPath,
     Out,
@@ -115,6 +118,9 @@ def track(
         ),
     ] = None,
     limit: Limit = None,
+    jobs: Jobs = None,
+    dask: Dask = None,
+    cluster: Cluster = None,
     config: ConfigFile = None,
     assignments: Overrides = None,
     as_json: AsJson = False,
@@ -126,6 +132,7 @@ def track(
     from ..pipeline.track import TrackConfig
     from ..pipeline.track import track as run
 
+    where = {"jobs": jobs, "dask": dask, "cluster": cluster}
     options = {
         "events": events,
         "out": out,
@@ -135,6 +142,7 @@ def track(
         "url": url,
         "client": client,
         "limit": limit,
+        **where,
     }
     settings = configure(TrackConfig, config, assignments, options)
     found = run(settings)
@@ -171,6 +179,9 @@ def evaluate(
         Path | None, typer.Option("--docs", metavar="DIR", help="With --all: where physics.md goes. Default: --out.")
     ] = None,
     cards: Annotated[bool, typer.Option("--cards", help="With --all: write figures into the model cards.")] = False,
+    jobs: Jobs = None,
+    dask: Dask = None,
+    cluster: Cluster = None,
     config: ConfigFile = None,
     assignments: Overrides = None,
     as_json: AsJson = False,
@@ -182,11 +193,12 @@ def evaluate(
     evaluation.json and event_display.npz. With --all, the whole table of targets: quantized, float twin and wider
     float side by side, on validation data and on events simulated afresh.
     """
+    where = {"jobs": jobs, "dask": dask, "cluster": cluster}
     if everything:
         run_all(
             config,
             assignments,
-            {"out": out, "device": device, "events": limit, "graphs": limit, "data": data},
+            {"out": out, "device": device, "events": limit, "graphs": limit, "data": data, **where},
             unused={"--events": events, "--graphs": graphs, "--model": model, "--labels": labels},
             quick=quick,
             docs=docs,
@@ -207,6 +219,7 @@ def evaluate(
         "labels": labels,
         "device": device,
         "limit": limit,
+        **where,
     }
     result = run(configure(EvaluateConfig, config, assignments, options))
     if as_json:

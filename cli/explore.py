@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import AsJson, ConfigFile, Graphs, Out, Overrides, Recipe, configure, recipe_or
+from .options import (
+    AsJson,
+    Cluster,
+    ConfigFile,
+    Dask,
+    Graphs,
+    Jobs,
+    Out,
+    Overrides,
+    Recipe,
+    configure,
+    recipe_or,
+)
 from .printing import print_json, print_table
 
 if TYPE_CHECKING:
@@ -45,6 +57,9 @@ def explore(
     ] = None,
     recipe: Recipe = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of weights, samples and drawn graphs.")] = None,
+    jobs: Jobs = None,
+    dask: Dask = None,
+    cluster: Cluster = None,
     config: ConfigFile = None,
     assignments: Overrides = None,
     as_json: AsJson = False,
@@ -69,6 +84,9 @@ def explore(
         "bits": bits,
         "widths": width,
         "seed": seed,
+        "jobs": jobs,
+        "dask": dask,
+        "cluster": cluster,
     }
     result = run(configure(ExploreConfig, recipe_or(config, recipe), assignments, options))
     if as_json:

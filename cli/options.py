@@ -42,6 +42,19 @@ Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most this 
 DeviceName = Annotated[
     str | None, typer.Option("--device", metavar="native|numpy|csim|golden", help="What computes. Default: native.")
 ]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="Worker processes; the result does not depend on their number.")
+]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        "--dask", metavar="ADDRESS", help="Workers of a running Dask cluster: tcp://host:port or a scheduler file."
+    ),
+]
+Cluster = Annotated[
+    Path | None,
+    typer.Option("--cluster", metavar="FILE", help="YAML of a batch system on which workers are started."),
+]
 
 RECIPES = (
     "sector-in-8",

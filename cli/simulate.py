@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJson, ConfigFile, Limit, Overrides, configure
+from .options import AsJson, Cluster, ConfigFile, Dask, Limit, Overrides, configure
 from .printing import print_json, print_pairs
 
 
@@ -37,6 +37,8 @@ def simulate(
         int | None,
         typer.Option("--workers", min=1, help="Processes; the events do not depend on it. Default: one per core."),
     ] = None,
+    dask: Dask = None,
+    cluster: Cluster = None,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Seed; an event depends on it and its number alone.")
     ] = None,
@@ -65,6 +67,8 @@ def simulate(
         "eta_max": eta_max,
         "detector": detector,
         "workers": workers,
+        "dask": dask,
+        "cluster": cluster,
         "seed": seed,
         "generator": generator,
     }

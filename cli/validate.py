@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJson, ConfigFile, Events, Graphs, ModelPath, Out, Overrides, configure
+from .options import (
+    AsJson,
+    Cluster,
+    ConfigFile,
+    Dask,
+    Events,
+    Graphs,
+    Jobs,
+    ModelPath,
+    Out,
+    Overrides,
+    configure,
+)
 from .printing import print_json
 from .summary import print_ladder
 
@@ -51,9 +63,9 @@ def validate(
     bounded: Annotated[
         bool | None, typer.Option("--bounded", help="C simulation with streams as deep as in hardware.")
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Worker processes. Default: the usable cores.")
-    ] = None,
+    jobs: Jobs = None,
+    dask: Dask = None,
+    cluster: Cluster = None,
     resume: Annotated[
         bool | None,
         typer.Option(
@@ -86,6 +98,8 @@ def validate(
         "everything": everything,
         "bounded": bounded,
         "jobs": jobs,
+        "dask": dask,
+        "cluster": cluster,
         "resume": resume,
     }
     settings = configure(ValidateConfig, config, assignments, options)

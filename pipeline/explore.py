@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ..core import GraphError, RunDirectory, ToolError, atomic_file, progress
+from ..core.spread import in_order
+from ..core.spreading import open_spread
 from ..emulation.golden import GoldenExecutor
 from ..emulation.rtl import RtlExecutor
 from ..hls_projects.report_figure import ESTIMATED, SIMULATED_RTL, ReportFigure
@@ -50,6 +52,52 @@ class Exploration:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What is measured, as it travels to a worker.
+
+    Attributes:
+        networks: Folder of each network, by name.
+        batches: Graphs that go through the RTL.
+        config: The exploration.
+    """
+
+    networks: Mapping[str, Path]
+    batches: Sequence[Arrays]
+    config: ExploreConfig
+
+
+class Explorer:
+    """Measures designs; each network is loaded once in a process."""
+
+    def __init__(self, measured: Measured) -> None:
+        self._measured = measured
+        self._loaded: dict[str, _Network] = {}
+
+    def point(self, design: Design) -> DesignPoint:
+        """The figures of a design."""
+        measured, name = self._measured, design.network
+        if name not in self._loaded:
+            self._loaded[name] = _load(measured.networks[name], measured.batches, measured.config)
+        return _point(design, self._loaded[name], measured.batches, measured.config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureDesign:
+    """A design as work for a worker."""
+
+    design: Design
+
+    @property
+    def label(self) -> str:
+        """What it is."""
+        return self.design.name
+
+    def run(self, explorer: Explorer) -> DesignPoint:
+        """Its figures."""
+        return explorer.point(self.design)
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Network:
     """A network of the sweep: its graph, its AUC, and the outputs that its designs must give."""
 
@@ -79,15 +127,18 @@ def explore(config: ExploreConfig) -> Exploration:
     """
     require_extra("rtl")
     networks = explored_networks(config)
-    batches = workload(config)
-    loaded: dict[str, _Network] = {}
-    points = []
     found = designs(config, list(networks))
-    for design in progress(found, description="RTL designs", total=len(found)):
-        name = design.network
-        if name not in loaded:
-            loaded[name] = _load(networks[name], batches, config)
-        points.append(_point(design, loaded[name], batches, config))
+    measured = Measured(
+        networks={name: path.absolute() for name, path in networks.items()},
+        batches=workload(config),
+        config=config.model_copy(
+            update={"out": config.out.absolute(), "graphs": config.graphs.absolute() if config.graphs else None}
+        ),
+    )
+    tasks = [MeasureDesign(design=design) for design in found]
+    with open_spread(config.where) as spread, spread.workers(Explorer, measured, at_most=len(tasks)) as workers:
+        done = progress(in_order(tasks, workers), description="RTL designs", total=len(tasks))
+        points = [point for _, point in done]
     front = pareto_points(points)
     run = RunDirectory(path=config.out)
     run.write_json(

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ..core import StrictModel
+from ..core.spreading import SpreadConfig
 from ..hls_projects.rtl_config import RtlConfig, Scatter
 from ..models.config import Bits
 from ..reports.records import ProjectFigure
@@ -21,7 +22,7 @@ Spacing = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SMALLER_IS_BETTER = ("LUT", "latency p95", "interval p95")
 
 
-class ExploreConfig(StrictModel):
+class ExploreConfig(SpreadConfig):
     """Configuration of `hitfabric explore`.
 
     Attributes:
@@ -50,7 +51,7 @@ class ExploreConfig(StrictModel):
     graphs: Path | None = None
     out: Path = Path("runs/explore")
     lanes: Annotated[tuple[Lanes, ...], Field(min_length=1)] = (2, 4, 8)
-    spacing: Annotated[tuple[Spacing, ...], Field(min_length=1)] = (3.0,)
+    spacing: Annotated[tuple[Spacing, ...], Field(min_length=1)] = (4.0,)
     scatter: Annotated[tuple[Scatter, ...], Field(min_length=1)] = ("banked",)
     bits: tuple[Bits, ...] = ()
     widths: tuple[Annotated[int, Field(ge=1, le=64)], ...] = ()

@@ -16,6 +16,7 @@ import typer
 import yaml
 
 from hitfabric.cli.app import app
+from hitfabric.core.spreading import ClusterConfig
 from hitfabric.fpga_backend import ClientConfig
 from hitfabric.pipeline.build import BuildConfig
 from hitfabric.pipeline.evaluate import EvaluateConfig
@@ -28,6 +29,7 @@ DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 CONFIGURATIONS = {
     "build.md": BuildConfig,
+    "clusters.md": ClusterConfig,
     "fifo.md": BuildConfig,
     "graphs.md": GraphsConfig,
     "kernels.md": BuildConfig,

@@ -110,7 +110,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_finished_designs_are_kept_and_failed_ones_measured_again(tmp_path: Path, measured: list[str]) -> None:
-    config = ExploreConfig(networks=("sector-in-8",), out=tmp_path, lanes=(2, 4), simulated=2)
+    config = ExploreConfig(jobs=1, networks=("sector-in-8",), out=tmp_path, lanes=(2, 4), simulated=2)
     first = explore(config)
     assert measured == ["simulate 2", "synthesise 2", "simulate 4", "synthesise 4"]
     assert first.points[1].figures["LUT"].source == "yosys took more than 1 s"
@@ -129,7 +129,7 @@ def test_finished_designs_are_kept_and_failed_ones_measured_again(tmp_path: Path
 
 
 def test_a_damaged_point_is_measured_again(tmp_path: Path, measured: list[str]) -> None:
-    config = ExploreConfig(networks=("sector-in-8",), out=tmp_path, lanes=(2,), simulated=2)
+    config = ExploreConfig(jobs=1, networks=("sector-in-8",), out=tmp_path, lanes=(2,), simulated=2)
     explore(config)
     (kept,) = (tmp_path / "points").iterdir()
     kept.write_text("{", encoding="utf-8")
@@ -144,7 +144,7 @@ def test_a_missing_tool_ends_the_sweep(tmp_path: Path, measured: list[str], monk
 
     monkeypatch.setattr(module, "_synthesised", missing)
     with pytest.raises(MissingToolError):
-        explore(ExploreConfig(networks=("sector-in-8",), out=tmp_path, lanes=(2,), simulated=2))
+        explore(ExploreConfig(jobs=1, networks=("sector-in-8",), out=tmp_path, lanes=(2,), simulated=2))
     assert measured == ["simulate 2"]
 
 
@@ -184,7 +184,7 @@ def test_an_engine_is_compared_with_golden(tmp_path: Path, monkeypatch: pytest.M
     small = {"lanes": (1,), "simulated": 2, "drawn_nodes": 20, "drawn_edges": 30, "synthesise": False}
     maxima = {"nodes": 32, "edges": 64}
     config = ExploreConfig.model_validate(
-        {"networks": ("sector-in-4bit",), "maxima": maxima, "out": tmp_path / "run", **small}
+        {"jobs": 1, "networks": ("sector-in-4bit",), "maxima": maxima, "out": tmp_path / "run", **small}
     )
     (found,) = explore(config).points
     assert found.figures["graphs equal to golden"].value == 2
