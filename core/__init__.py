@@ -20,13 +20,14 @@ from .errors import (
     ServiceError,
     ToolError,
 )
-from .files import atomic_directory, atomic_file
+from .files import CORRUPT, atomic_directory, atomic_file
 from .progress import progress
 from .run_directory import RunDirectory
 from .tools import find_tool
 from .verbosity import Verbosity, speaking, verbosity
 
 __all__ = [
+    "CORRUPT",
     "ConfigError",
     "ContractError",
     "DataError",

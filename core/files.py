@@ -5,9 +5,28 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+CORRUPT = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    SyntaxError,  # a header of NumPy is a literal of Python
+    MemoryError,  # a size that was damaged
+    OverflowError,
+    RuntimeError,  # an encrypted member, a compression that zipfile does not know
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy, zipfile and torch raise on bytes that are no archive of arrays."""
 
 
 @contextmanager

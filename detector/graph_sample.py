@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import DataError, GraphError, atomic_file
+from ..core import CORRUPT, DataError, GraphError, atomic_file
 
 KEYS = ("x", "edge_index", "y", "edge_attr", "pid")
 
@@ -132,7 +131,7 @@ def read_graph(path: Path) -> GraphSample:
             if missing:
                 raise DataError(f"{path} has no array {missing[0]}", remedy=f"write the arrays {', '.join(KEYS)}")
             arrays = {key: archive[key] for key in KEYS}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except CORRUPT as error:
         raise DataError(f"cannot read {path}: {' '.join(str(error).split())}", remedy="give an .npz file") from error
     try:
         return GraphSample(

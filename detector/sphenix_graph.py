@@ -20,7 +20,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import DataError
+from ..core import CORRUPT, DataError
 from .csv_table import UNREADABLE, TablePath
 from .event import NOISE, Event, Particles
 from .features import edge_features, node_features
@@ -135,7 +135,7 @@ def load_arrays(path: TablePath) -> dict[str, NDArray[Any]]:
                     if "allow_pickle" not in str(error):
                         raise
             return arrays
-    except (ValueError, AttributeError, SyntaxError, TypeError, MemoryError, *UNREADABLE) as error:
+    except (*CORRUPT, *UNREADABLE) as error:
         raise DataError(f"cannot read {path}: {' '.join(str(error).split())}", remedy="give an .npz file") from error
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import DataError, atomic_file
+from ..core import CORRUPT, DataError, atomic_file
 
 MAXIMAL_FILES = 100
 """Most files of one folder; further mismatches are only counted and logged."""
@@ -80,5 +79,5 @@ def read_mismatch(path: Path) -> Mismatch:
                 group, _, name = key.partition(".")
                 groups[group][name] = file[key]
             return Mismatch(network=str(file["network"]), graph_digest=str(file["graph_digest"]), **groups)
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except CORRUPT as error:
         raise DataError(f"{path} holds no mismatch: {error}", remedy="give a file that shadow saved") from error

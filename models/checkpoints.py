@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from ..core import DataError, atomic_file
+from ..core import CORRUPT, DataError, atomic_file
 from .config import EmbeddingConfig, FilterConfig, InteractionConfig
 from .networks import EmbeddingNetwork, FilterNetwork, InteractionNetwork
 
@@ -62,7 +62,7 @@ def load_checkpoint(path: Path) -> Trained:
         content = torch.load(path, weights_only=True)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}", remedy=remedy) from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+    except (*CORRUPT, pickle.UnpicklingError) as error:
         raise DataError(f"{path} is no checkpoint", remedy=remedy) from error
     try:
         make, config = NETWORKS[content["kind"]]

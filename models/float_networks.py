@@ -7,7 +7,6 @@ parameter, by its name). Nothing in it is executed on loading.
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from torch import nn
 
-from ..core import DataError, GraphError, StrictModel, atomic_directory
+from ..core import CORRUPT, DataError, GraphError, StrictModel, atomic_directory
 from .checkpoints import NETWORKS, Trained
 from .inference import ROWS
 
@@ -180,7 +179,7 @@ def _read_weights(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, AttributeError) as error:
+    except CORRUPT as error:
         raise DataError(f"cannot read {path}: {' '.join(str(error).split())}", remedy=REMEDY) from error
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..core import DataError, atomic_file
+from ..core import CORRUPT, DataError, atomic_file
 
 Content = dict[str, Any]
 
@@ -66,7 +66,7 @@ class TrainingState:
             self.finished, self.current, self.rows = (content[name] for name in ("finished", "current", "rows"))
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror}", remedy=remedy) from error
-        except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError) as error:
+        except (*CORRUPT, pickle.UnpicklingError) as error:
             raise DataError(f"{path} is no state of a training", remedy=remedy) from error
         if key != self.key:
             raise DataError(

@@ -7,7 +7,6 @@ import io
 import json
 import math
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from ..core import GraphError, atomic_directory
+from ..core import CORRUPT, GraphError, atomic_directory
 from .builder import Maxima
 from .fixed_point import FixedPoint
 from .graph import TypedGraph, rebuild
@@ -192,20 +191,6 @@ def _read(directory: Path, name: str) -> bytes:
         raise GraphError(
             f"cannot read {directory / name}: {error.strerror}", remedy="give a directory written by hitfabric build"
         ) from error
-
-
-CORRUPT = (
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    OSError,
-    RuntimeError,
-    KeyError,
-    TypeError,
-    SyntaxError,
-)
-"""What NumPy and zipfile raise on bytes that are no archive of arrays."""
 
 
 def _read_weights(content: bytes, *, path: Path) -> dict[str, NDArray[np.int64]]:
