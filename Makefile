@@ -24,7 +24,7 @@ NETWORKS ?= 300
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools browser demo test test-fast sweep lint hooks coverage format diagram lock wheel clean
+.PHONY: help setup tools browser demo test test-fast sweep lint hooks coverage format diagram docs lock wheel clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -86,6 +86,9 @@ format: setup
 
 diagram: tools
 	dot -Tsvg docs/figures/rooms.dot > docs/figures/rooms.svg
+
+docs: setup
+	$(BIN)/mkdocs build --strict --site-dir build/site
 
 lock: setup
 	{ sed -n '/^#/p' requirements.lock; $(BIN)/python -m pip freeze --exclude-editable --exclude setuptools --exclude wheel \
