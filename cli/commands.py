@@ -242,16 +242,20 @@ def evaluate(
 
 def report(
     run_directory: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory of any command.")],
+    other: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="A second one: the two are compared.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the one-page HTML report of a run directory.
 
-    Draws whatever the directory holds: event display, ROC curves, efficiencies, the bit-accuracy ladder, latencies.
+    Draws whatever the directory holds: event display, ROC curves, efficiencies, the bit-accuracy ladder, latencies,
+    cells and cycles. Of two directories it writes comparison.html into the second.
     """
     from ..pipeline.report import ReportConfig
     from ..pipeline.report import report as run
 
-    page = run(ReportConfig(run=run_directory))
+    page = run(ReportConfig(run=run_directory, other=other))
     print_json({"page": str(page)}) if as_json else typer.echo(page)
 
 

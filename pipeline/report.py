@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..core import StrictModel
-from ..reports import write_report
+from ..reports import write_comparison, write_report
 
 
 class ReportConfig(StrictModel):
@@ -13,15 +13,17 @@ class ReportConfig(StrictModel):
 
     Attributes:
         run: Run directory with the files of any of the other commands.
+        other: A second one, to be compared with the first.
     """
 
     run: Path = Path("runs/demo")
+    other: Path | None = None
 
 
 def report(config: ReportConfig) -> Path:
-    """Write `report.html` into the run directory and return its path.
+    """Write `report.html` into the run directory, or `comparison.html` into the second one, and return its path.
 
     Raises:
-        DataError: No run directory, nothing in it, or a malformed file (named).
+        DataError: No run directory, nothing in it, a malformed file (named), or two runs with nothing in common.
     """
-    return write_report(config.run)
+    return write_report(config.run) if config.other is None else write_comparison(config.run, config.other)

@@ -5,6 +5,6 @@ whichever of them are there. Nothing is computed here beyond intervals and perce
 that is missing is named as not run.
 """
 
-from .page import write_report
+from .page import write_comparison, write_report
 
-__all__ = ["write_report"]
+__all__ = ["write_comparison", "write_report"]

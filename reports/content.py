@@ -10,6 +10,7 @@ from .evaluation_record import Evaluation
 from .event_record import EventDisplay, read_event_display
 from .reading import read_record
 from .records import Ladder, Latency, Mutations, Projects, RunRecord, Summary
+from .rtl_record import Exploration, RtlEngines
 from .training_record import TrainingCurves, read_training
 
 
@@ -26,6 +27,8 @@ class RunContent:
     mutations: Mutations | None
     latency: Latency | None
     projects: Projects | None
+    rtl: RtlEngines | None
+    exploration: Exploration | None
 
 
 def read_run(directory: Path) -> RunContent:
@@ -46,6 +49,8 @@ def read_run(directory: Path) -> RunContent:
         mutations=read_record(Mutations, directory / "mutations.json"),
         latency=read_record(Latency, directory / "latency.json"),
         projects=read_record(Projects, directory / "projects.json"),
+        rtl=read_record(RtlEngines, directory / "rtl.json"),
+        exploration=read_record(Exploration, directory / "explore.json"),
     )
     if not any(vars(content).values()):
         raise DataError(f"{directory} holds no file of a run", remedy="run a command with --out first")

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..core import atomic_file
 from .canvas import printable
+from .comparison import compare_runs
 from .content import RunContent, read_run
 from .figures_event import draw_event, select_tracks
 from .figures_physics import draw_construction, draw_edge_stages, draw_roc, draw_scores
@@ -20,10 +21,12 @@ from .headlines import headlines, milliseconds
 from .ladder import count_faults, disagreements, ladder_table
 from .physics_tables import MINUS, network_rows, stage_rows, track_rows
 from .projects import figure_kinds, project_tables
-from .records import Latency
+from .records import Latency, Projects
+from .rtl_sections import COLUMNS, design_rows, draw_designs
 from .statistics import percentile_ms
 
 PAGE_NAME = "report.html"
+COMPARISON_NAME = "comparison.html"
 PERCENTILES = (50, 95, 99)
 
 
@@ -57,22 +60,54 @@ def write_report(run_directory: Path) -> Path:
     return target
 
 
-def render_page(content: RunContent, *, name: str) -> str:
-    """Render the page of a run called `name` as well-formed (XML-parsable) HTML."""
+def write_comparison(first: Path, second: Path) -> Path:
+    """Write `comparison.html` of two runs into the directory of the second.
+
+    Args:
+        first: Run directory.
+        second: Run directory.
+
+    Returns:
+        Path of the page, self-contained as that of a run.
+
+    Raises:
+        DataError: As `write_report`, or the runs have no kind of result in common.
+    """
+    groups = compare_runs(read_run(first), read_run(second))
+    names = [path.resolve().name for path in (first, second)]
+    if names[0] == names[1]:
+        names = [str(path) for path in (first, second)]
     folder = Path(__file__).parent
-    environment = Environment(
+    style = (folder / "style.css").read_text(encoding="utf-8")
+    template = _environment(folder).get_template("comparison.html.jinja")
+    page = template.render(first=names[0], second=names[1], style=style, groups=groups)
+    target = second / COMPARISON_NAME
+    with atomic_file(target) as temporary:
+        temporary.write_text(printable(page), encoding="utf-8")
+    return target
+
+
+def _environment(folder: Path) -> Environment:
+    return Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def render_page(content: RunContent, *, name: str) -> str:
+    """Render the page of a run called `name` as well-formed (XML-parsable) HTML."""
+    folder = Path(__file__).parent
+    environment = _environment(folder)
     environment.filters["milliseconds"] = milliseconds
     environment.filters["number"] = lambda count: f"{count:,}".replace("-", MINUS)
     page = environment.get_template("page.html.jinja").render(
         name=name,
         # Our own file, not a run's: safe to put in unescaped.
         style=(folder / "style.css").read_text(encoding="utf-8"),
+        script=(folder / "zoom.js").read_text(encoding="utf-8"),
         content=content,
         sections=_sections(content),
         headlines=headlines(
@@ -100,6 +135,8 @@ def _sections(content: RunContent) -> dict[str, Section]:
         ("ladder", "Bit-accuracy ladder", "ladder.json", "hitfabric validate", content.ladder is not None),
         ("latency", "Serving latency", "latency.json", "hitfabric serve and track", content.latency is not None),
         ("projects", "Hardware projects", "projects.json", "hitfabric build", content.projects is not None),
+        ("rtl", "RTL engines", "rtl.json", "hitfabric build --rtl", content.rtl is not None),
+        ("exploration", "RTL designs explored", "explore.json", "hitfabric explore", content.exploration is not None),
         (
             "seconds",
             "Time per stage",
@@ -150,7 +187,20 @@ def _tables(content: RunContent) -> dict[str, Any]:
         "percentiles": PERCENTILES,
         "figure_kinds": figure_kinds(content.projects) if content.projects else [],
         "project_tables": project_tables(content.projects) if content.projects else [],
+        **_rtl(content),
         "config": json.dumps(content.run.config, indent=2, ensure_ascii=False) if content.run else "",
+    }
+
+
+def _rtl(content: RunContent) -> dict[str, Any]:
+    engines = content.rtl.root if content.rtl else ()
+    projects = Projects(projects=tuple(engine.project for engine in engines))
+    return {
+        "engine_kinds": figure_kinds(projects),
+        "engine_tables": list(zip(engines, (rows for _, rows in project_tables(projects)), strict=True)),
+        "design_columns": COLUMNS,
+        "design_rows": design_rows(content.exploration) if content.exploration else [],
+        "designs_figure": draw_designs(content.exploration) if content.exploration else None,
     }
 
 

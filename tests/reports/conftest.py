@@ -75,6 +75,8 @@ def write_sample_run(directory: Path, *, particles: int = 120) -> Path:
     run.write_json("mutations.json", mutations().model_dump(mode="json"))
     run.write_json("latency.json", latency(generator).model_dump(mode="json"))
     run.write_json("projects.json", projects().model_dump(mode="json"))
+    run.write_json("rtl.json", engines())
+    run.write_json("explore.json", exploration())
     np.savez_compressed(directory / "event_display.npz", **event(generator, particles=particles))
     _write_training(directory / "training", generator)
     return directory
@@ -176,6 +178,29 @@ def evaluation(generator: np.random.Generator) -> Evaluation:
             },
         }
     )
+
+
+def engines() -> list[dict[str, object]]:
+    """As `hitfabric build --rtl --synthesise` writes it."""
+    counted = {"value": 56877.0, "kind": "synthesised (Yosys)", "unit": "", "source": "Yosys 0.70"}
+    depth = {"value": 76.0, "kind": "counted", "unit": "cycles", "source": "the generator"}
+    config = {"edge_lanes": 8, "node_lanes": 8, "register_spacing": 4.0, "scatter": "banked", "clock_ns": 5.0}
+    figures = {"LUT": [counted], "pipeline depth": [depth]}
+    return [{"network": "sector", "directory": "rtl/sector", "config": config, "figures": figures, "modules": []}]
+
+
+def exploration() -> dict[str, object]:
+    """As `hitfabric explore` writes it."""
+    points = []
+    for lanes, lut, latency in ((2, 16000.0, 520.0), (4, 30000.0, 330.0), (8, 57000.0, 216.0)):
+        figures = {
+            "LUT": {"value": lut, "kind": "synthesised (Yosys)", "unit": "", "source": "Yosys"},
+            "latency p95": {"value": latency, "kind": "simulated", "unit": "cycles", "source": "Verilator"},
+            "frequency": {"value": None, "kind": "not measured", "unit": "", "source": "took too long"},
+        }
+        design = {"network": "sector-in-8", "lanes": lanes, "spacing": 4.0, "scatter": "banked"}
+        points.append({"design": design, "made_from": "0", "auc": 0.9997, "figures": figures})
+    return {"points": points, "front": [0, 2]}
 
 
 def ladder(*, mismatches: int = 0) -> Ladder:
