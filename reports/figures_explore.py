@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.ticker import EngFormatter, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from ..core import atomic_file
 from .canvas import SERIES, colour, figure
@@ -78,6 +78,7 @@ def plot_designs(axes: Axes, points: Sequence[ExplorePoint], quantity: str, *, l
                 axes.plot(*zip(*known, strict=True), "o", ms=5, color=shade, markerfacecolor=face)
         axes.plot([], [], "o", ms=5, color=shade, label=network)
     axes.set(xlabel="LUT (synthesised, Yosys)", ylabel=label, xscale="log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))  # a sweep may lie within one decade
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
 
