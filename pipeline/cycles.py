@@ -10,19 +10,19 @@ import numpy as np
 
 from ..core import progress
 from ..core.spread import Workers
-from ..detector import phi_sectors, read_graphs
 from ..emulation.inputs import check_inputs
 from ..emulation.rtl_cycles import CycleFigures
 from ..quantization import TypedGraph
 from .bench import Arrays, Bench, rtl_config_of
 from .networks import Network
-from .vectors import graph_inputs, random_batch
+from .sector_workload import sector_workload
+from .vectors import random_batch
 
 if TYPE_CHECKING:
     from .validate import ValidateConfig
 
 EXECUTOR = "rtl"
-SECTORS = 8  # of pi/4 each
+DRAWN = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +94,8 @@ def count_cycles(
 ) -> dict[str, CycleCount]:
     """Cycles of every network, by name.
 
-    The network of the sector workload is measured on pi/4 sectors of the graphs given; any other, and that one where
-    there are no graphs, on the vectors at the extremes of its formats and the random ones.
+    The network of the sector workload is measured on pi/4 sectors (`sector_workload`); any other on the vectors at the
+    extremes of its formats and the random ones.
 
     Args:
         config: Where the graphs are, how many of them.
@@ -111,9 +111,9 @@ def count_cycles(
     tasks = []
     for network in networks:
         graph = rtl_config_of(network, config.rtl).sized(graphs[network.name])
-        if network.feed == "sector" and config.graphs is not None:
-            workload = f"phi sectors of pi/4 of {config.graphs.name}"
-            batches = _sectors(config)
+        if network.feed == "sector":
+            drawn = config.graph_count or DRAWN
+            workload, batches = sector_workload(graph, config.graphs, drawn=drawn, seed=config.seed)
         else:
             workload = "format extremes and random batches"
             extra = [random_batch(graph, seed=config.seed, number=k) for k in range(config.random_batches)]
@@ -136,14 +136,6 @@ def cycles_summary(counts: Mapping[str, CycleCount]) -> dict[str, Any]:
     """{executor: figures} of the network that was measured on the sector workload, or else of the first one."""
     chosen = next((count for count in counts.values() if count.sector), next(iter(counts.values()), None))
     return {} if chosen is None else {EXECUTOR: chosen.record()}
-
-
-def _sectors(config: ValidateConfig) -> Iterator[Arrays]:
-    assert config.graphs is not None
-    for sample in read_graphs(config.graphs):
-        for part in phi_sectors(sample, SECTORS).parts:
-            if len(part.sample.edges):
-                yield graph_inputs(part.sample)
 
 
 def _within(graph: TypedGraph, batches: Iterator[Arrays], wanted: int | None) -> tuple[list[Arrays], int]:

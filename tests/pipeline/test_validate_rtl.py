@@ -16,6 +16,7 @@ from hitfabric.hls_projects import rtl_verilator
 from hitfabric.hls_projects.rtl_config import RtlConfig
 from hitfabric.hls_projects.rtl_project import RtlProject
 from hitfabric.pipeline import chosen_executors, cycles
+from hitfabric.pipeline.sector_workload import sector_workload
 from hitfabric.pipeline.validate import ValidateConfig, divergences, validate
 from hitfabric.pipeline.verdict import summary
 from hitfabric.quantization import Maxima, TypedGraph
@@ -126,11 +127,10 @@ def test_the_sector_workload_is_cut_into_eight(tmp_path: Path) -> None:
     )
     write_graph(sample, tmp_path)
     graph = rounds_network(1, maxima=Maxima(nodes=8, edges=10), residual=True, width=3)
-    config = ValidateConfig(graphs=tmp_path)
-    assert sum(1 for _ in cycles._sectors(config)) == 8
+    sectors = list(sector_workload(graph, tmp_path, drawn=1, seed=0)[1])
+    assert len(sectors) == 8
     batches = (
-        {"nodes": part["nodes"], "edges": part["edges"][:, :3], "edge_index": part["edge_index"]}
-        for part in cycles._sectors(config)
+        {"nodes": part["nodes"], "edges": part["edges"][:, :3], "edge_index": part["edge_index"]} for part in sectors
     )
     fitting, left_out = cycles._within(graph, batches, None)
     assert (len(fitting), left_out) == (7, 1)
