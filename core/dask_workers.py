@@ -25,6 +25,12 @@ SIZE_SECONDS = 1.0  # how old the known size of a cluster may be
 ABSENT_SECONDS = 120.0  # how long a cluster that lost all its workers is waited for
 
 
+def _threads_of(client: Client) -> list[int]:
+    """Threads of each worker process of the cluster."""
+    answer: Any = client.nthreads()  # typed as a coroutine, which only an asynchronous client gives
+    return list(answer.values())
+
+
 class DaskSpread(Spread):
     """The workers of a Dask cluster.
 
@@ -38,7 +44,7 @@ class DaskSpread(Spread):
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        if any(threads > 1 for threads in client.nthreads().values()):
+        if any(count > 1 for count in _threads_of(client)):
             warnings.warn(
                 HitfabricWarning(
                     "some Dask workers have several threads, of which hitfabric keeps one busy; start workers with "
@@ -50,7 +56,7 @@ class DaskSpread(Spread):
     @property
     def threads(self) -> int:
         """Threads that the smallest worker was given."""
-        return min(self._client.nthreads().values(), default=1)
+        return min(_threads_of(self._client), default=1)
 
     def workers(
         self,
@@ -81,7 +87,7 @@ class DaskWorkers(Workers[Context]):
         self._client = client
         recipe = pickle.dumps((make, argument, version("hitfabric")))
         self._recipe: Future[bytes] = client.submit(_same, recipe, pure=False)
-        self._running: dict[str, tuple[Future[Any], Any]] = {}
+        self._running: dict[Any, tuple[Future[Any], Any]] = {}
         self._size = (0, -math.inf)  # worker processes, and when they were counted
 
     def run(self, tasks: Iterable[AnyTask]) -> Iterator[tuple[AnyTask, Any]]:
@@ -134,7 +140,7 @@ class DaskWorkers(Workers[Context]):
         count, counted = self._size
         if time.monotonic() - counted > SIZE_SECONDS:
             try:
-                count = len(self._client.nthreads())
+                count = len(_threads_of(self._client))
             except (OSError, CancelledError):
                 raise _lost() from None
             self._size = count, time.monotonic()
