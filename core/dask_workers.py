@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from importlib.metadata import version
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
@@ -112,8 +113,9 @@ class DaskWorkers(Workers[Context]):
         self._running.clear()
         if self._client.status != "running":
             return
-        self._client.cancel([*futures, self._recipe])
-        self._client.run(_forget, self._recipe.key, on_error="ignore")
+        with suppress(OSError, CancelledError):  # a scheduler that is lost has nothing to forget
+            self._client.cancel([*futures, self._recipe])
+            self._client.run(_forget, self._recipe.key, on_error="ignore")
 
     def _submit(self, task: Task[Any]) -> Future[Any]:
         return self._client.submit(_compute, self._recipe.key, self._recipe, pickle.dumps(task), pure=False)
