@@ -75,7 +75,9 @@ def test_report_is_complete_and_self_contained(
     assert re.sub(r"\s", "", str(out / "report.html")) in re.sub(r"\s", "", done.stdout)
     assert page.count("<svg") >= 6
     assert re.search(r'(src|href)="(https?:)?//', page) is None
-    assert "not run" not in page.lower()
+    absent = re.findall(r'href="#(\w+)" class="absent"', page)
+    assert absent == ["rtl", "exploration"]  # which are not on the demo's road
+    assert page.count('absent-note">') == len(absent) and "headline absent" not in page
 
 
 @pytest.mark.slow
