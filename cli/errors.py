@@ -103,9 +103,16 @@ def _system_error(error: OSError) -> str:
     if error.filename is None:
         return f"{reason}; {remedy}"
     name = os.fspath(error.filename)
-    if str(name).startswith(str(cache_directory().parent)):
+    if error.errno not in NO_ROOM and _in_the_cache(str(name)):
         remedy = CACHE_REMEDY
     return f"{name}: {reason}; {remedy}"
+
+
+def _in_the_cache(name: str) -> bool:
+    try:
+        return name.startswith(str(cache_directory().parent))
+    except HitfabricError:
+        return False  # there is no home for it
 
 
 def _print_any_name() -> None:

@@ -21,6 +21,7 @@ from ..core import DataError, atomic_file
 from .accumulators import bound_accumulators
 from .layer_bits import activation_layers, weight_layers
 from .pruning import apply_masks
+from .saved_tensors import save_tensors
 from .search_config import Candidate, LayerBits, SearchSettings
 from .training_cost import network_cost
 from .training_loop import calibrate, warm_start
@@ -109,8 +110,7 @@ class BitSearch(Generic[Network]):
         network, score = self._train(number, bits, weights, steps=self._steps(accepted))
         candidate = _judged(network, round=number, changes=changes, accepted=accepted, bits=bits, score=score)
         if accepted:
-            with atomic_file(state) as temporary:
-                torch.save(network.state_dict(), temporary)
+            save_tensors(network.state_dict(), state)
         # Last, since its presence says that the candidate is finished.
         with atomic_file(record) as temporary:
             temporary.write_text(candidate.model_dump_json(indent=2) + "\n", encoding="utf-8")

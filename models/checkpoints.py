@@ -10,9 +10,10 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from ..core import CORRUPT, DataError, atomic_file
+from ..core import CORRUPT, DataError
 from .config import EmbeddingConfig, FilterConfig, InteractionConfig
 from .networks import EmbeddingNetwork, FilterNetwork, InteractionNetwork
+from .saved_tensors import save_tensors
 
 Trained = EmbeddingNetwork | FilterNetwork | InteractionNetwork
 NETWORKS: dict[str, tuple[type[Any], type[Any]]] = {
@@ -41,8 +42,7 @@ def save_checkpoint(network: Trained, path: Path) -> None:
         "quantized": is_quantized(network),
         "state": network.state_dict(),
     }
-    with atomic_file(path) as temporary:
-        torch.save(content, temporary)
+    save_tensors(content, path)
 
 
 def load_checkpoint(path: Path) -> Trained:

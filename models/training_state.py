@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..core import CORRUPT, DataError, atomic_file
+from ..core import CORRUPT, DataError
+from .saved_tensors import save_tensors
 
 Content = dict[str, Any]
 
@@ -55,8 +56,7 @@ class TrainingState:
             return
         names = ("key", "data", "finished", "current", "rows")
         content = {name: getattr(self, name) for name in names}
-        with atomic_file(self.path) as temporary:
-            torch.save(content, temporary)
+        save_tensors(content, self.path)
 
     def _read(self, path: Path) -> None:
         remedy = "remove it to train from the start"

@@ -126,3 +126,18 @@ def completed(shell: str, line: str) -> str:
     words = {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" ")), "_TYPER_COMPLETE_ARGS": line}
     environment = {**os.environ, **words, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
     return program(env={**environment, "_HITFABRIC_COMPLETE": f"complete_{shell}"}).stdout
+
+
+def test_an_error_without_a_home_is_still_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hitfabric.cli import errors
+    from hitfabric.core import ConfigError
+
+    def homeless() -> Path:
+        raise ConfigError("there is no home", remedy="set HOME")
+
+    monkeypatch.setattr(errors, "cache_directory", homeless)
+
+    def refuse() -> int:
+        raise PermissionError(13, "Permission denied", "/somewhere/file")
+
+    assert errors.run_guarded(refuse, debug=False) == errors.USER_ERROR
