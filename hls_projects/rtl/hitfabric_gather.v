@@ -26,14 +26,14 @@ module hitfabric_gather #(
             wire [NODE_BITS-1:0] node = read_node[p*NODE_BITS+:NODE_BITS];
             wire [WIDTH-1:0] word;
             reg valid;
-            if (BLOCK != 0) begin : block
+            if (BLOCK != 0 && BANKS > 1) begin : block
                 hitfabric_wide_ram #(.WIDTH(WIDTH), .PARTS(BANKS), .PART_BITS(BANK_BITS), .BITS(BITS)) ram (
                     .clk(clk), .write(write), .write_address(write_address), .write_data(write_data),
                     .read_address({read_buffer, node}), .read_data(word));
-            end else begin : distributed
+            end else begin : banks
                 wire [BANKS*WIDTH-1:0] words;
                 for (b = 0; b < BANKS; b = b + 1) begin : bank
-                    hitfabric_ram #(.WIDTH(WIDTH), .BITS(BITS), .BLOCK(0)) ram (
+                    hitfabric_ram #(.WIDTH(WIDTH), .BITS(BITS), .BLOCK(BLOCK)) ram (
                         .clk(clk), .write(write), .write_address(write_address),
                         .write_data(write_data[b*WIDTH+:WIDTH]),
                         .read_address({read_buffer, node[NODE_BITS-1:BANK_BITS]}),

@@ -1,4 +1,4 @@
-// Block RAM written PARTS words at a time and read a word at a time, which comes a cycle after its address.
+// Block RAM written PARTS words, two or more, at a time and read a word at a time, which comes a cycle after its address.
 module hitfabric_wide_ram #(
     parameter WIDTH = 8,
     parameter PARTS = 4,
@@ -15,17 +15,10 @@ module hitfabric_wide_ram #(
     (* ram_style = "block" *) reg [WIDTH-1:0] words[0:(PARTS<<BITS)-1];
     genvar p;
     generate
-        if (PARTS > 1) begin : several
-            for (p = 0; p < PARTS; p = p + 1) begin : part
-                localparam [PART_BITS-1:0] NUMBER = p;
-                always @(posedge clk) if (write) words[{write_address, NUMBER}] <= write_data[p*WIDTH+:WIDTH];
-            end
-            always @(posedge clk) read_data <= words[read_address];
-        end else begin : single
-            always @(posedge clk) begin
-                if (write) words[write_address] <= write_data;
-                read_data <= words[read_address];
-            end
+        for (p = 0; p < PARTS; p = p + 1) begin : part
+            localparam [PART_BITS-1:0] NUMBER = p;
+            always @(posedge clk) if (write) words[{write_address, NUMBER}] <= write_data[p*WIDTH+:WIDTH];
         end
     endgenerate
+    always @(posedge clk) read_data <= words[read_address];
 endmodule
