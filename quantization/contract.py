@@ -38,6 +38,21 @@ PROVEN_BITS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
+class Violation:
+    """One broken rule of the contract.
+
+    Attributes:
+        module: Path of the module, or of the operation, in the model.
+        rule: What is wrong.
+        remedy: What to do.
+    """
+
+    module: str
+    rule: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class QuantizedArray:
     """Integers of a quantized parameter with their format."""
 

@@ -11,6 +11,7 @@ from torch.nn.utils import prune
 
 from ..core import ContractError
 from .contract import PASS_THROUGH
+from .fx_nodes import called_module
 from .tracer import fx_trace
 
 
@@ -40,7 +41,7 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
     graph = fx_trace(folded)
     pairs: dict[str, str] = {}
     for node in graph.nodes:
-        if isinstance(_module(folded, node), nn.BatchNorm1d):
+        if isinstance(called_module(folded, node), nn.BatchNorm1d):
             norm, linear = str(node.target), _layer_before(folded, node)
             if pairs.setdefault(norm, linear) != linear:
                 raise ContractError(
@@ -54,15 +55,11 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
     return folded
 
 
-def _module(model: nn.Module, node: torch.fx.Node) -> nn.Module | None:
-    return model.get_submodule(str(node.target)) if node.op == "call_module" else None
-
-
 def _layer_before(model: nn.Module, node: torch.fx.Node) -> str:
     source = node.args[0] if node.args else node.kwargs.get("input")
-    while isinstance(source, torch.fx.Node) and isinstance(_module(model, source), PASS_THROUGH):
+    while isinstance(source, torch.fx.Node) and isinstance(called_module(model, source), PASS_THROUGH):
         source = source.args[0]
-    if not isinstance(source, torch.fx.Node) or not isinstance(_module(model, source), nn.Linear):
+    if not isinstance(source, torch.fx.Node) or not isinstance(called_module(model, source), nn.Linear):
         raise ContractError(
             f"module {node.target} is a BatchNorm1d that follows no linear layer",
             remedy="put it directly after the linear layer, before the activation",
@@ -73,7 +70,7 @@ def _layer_before(model: nn.Module, node: torch.fx.Node) -> str:
 def _check_readers(model: nn.Module, node: torch.fx.Node, pairs: dict[str, str]) -> None:
     """Every use of the layer must go through its BatchNorm1d, or folding would change the others."""
     for user in node.users:
-        if isinstance(_module(model, user), PASS_THROUGH):
+        if isinstance(called_module(model, user), PASS_THROUGH):
             _check_readers(model, user, pairs)
         elif user.target not in pairs:
             raise ContractError(

@@ -23,6 +23,27 @@ def call_arguments(node: torch.fx.Node, module: nn.Module) -> dict[str, Any]:
     return {**dict(zip(parameters, node.args, strict=False)), **node.kwargs}
 
 
+def called_module(model: nn.Module, node: torch.fx.Node) -> nn.Module | None:
+    """The module that an fx node of a model calls; None for any other operation."""
+    return model.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+
+def uses_of(model: nn.Module, user: torch.fx.Node, node: torch.fx.Node) -> list[str]:
+    """What `user` takes `node` for: `edge_index`, `rows` (its number of rows only) or `values`."""
+    module = called_module(model, user)
+    if not isinstance(module, EdgeGather | EdgeAggregate):
+        return ["values"]
+    roles = {"edge_index": "edge_index", "nodes": "rows" if isinstance(module, EdgeAggregate) else "values"}
+    return [roles.get(name, "values") for name, given in call_arguments(user, module).items() if given is node]
+
+
+def becomes_index(model: nn.Module, node: torch.fx.Node) -> bool:
+    """Whether an operation, such as a transposition, gives the edge index of a layer."""
+    if node.op not in ("call_function", "call_method"):
+        return False
+    return any("edge_index" in uses_of(model, user, node) or becomes_index(model, user) for user in node.users)
+
+
 def argument(node: torch.fx.Node, position: int, *names: str, default: Any = None) -> Any:  # noqa: ANN401 - as fx
     """An argument by position, or by one of the names that PyTorch gives it."""
     if len(node.args) > position:

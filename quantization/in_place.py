@@ -9,7 +9,7 @@ import torch.fx
 from torch import nn
 
 from .contract import PASS_THROUGH
-from .fx_nodes import is_renaming
+from .fx_nodes import called_module, is_renaming
 
 
 class Proxy(torch.fx.Proxy):
@@ -36,8 +36,8 @@ def unsafe_in_place(graph: torch.fx.Graph, model: nn.Module) -> Iterator[tuple[t
 
 
 def _is_in_place(node: torch.fx.Node, model: nn.Module) -> bool:
-    if node.op == "call_module":
-        module = model.get_submodule(str(node.target))
+    module = called_module(model, node)
+    if module is not None:
         dead = not node.users  # nothing else would refuse it
         return dead and bool(getattr(module, "inplace", False)) and not isinstance(module, PASS_THROUGH)
     if node.target is nn.functional.dropout:
@@ -63,6 +63,7 @@ def _aliases(node: torch.fx.Node, model: nn.Module) -> set[torch.fx.Node]:
 
 
 def _is_alias(node: torch.fx.Node, model: nn.Module) -> bool:
-    if node.op == "call_module":
-        return isinstance(model.get_submodule(str(node.target)), PASS_THROUGH)
+    module = called_module(model, node)
+    if module is not None:
+        return isinstance(module, PASS_THROUGH)
     return node.target is nn.functional.dropout or is_renaming(node)

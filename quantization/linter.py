@@ -12,10 +12,10 @@ from torch import nn
 
 from ..core import ContractError, GraphError
 from .builder import Maxima
-from .contract import PROVEN_BITS, QUANTIZED, module_errors
+from .contract import PROVEN_BITS, QUANTIZED, Violation, module_errors
 from .nodes import Dense, Node, TensorType
 from .tracer import Shapes, walk_model
-from .walk import Violation, Walk
+from .walk import Walk
 
 FLOAT32_BITS = 24
 """Integers up to 2**24 are exact in float32."""

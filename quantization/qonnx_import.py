@@ -6,7 +6,6 @@ long as no sum exceeds 24 bits.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from .graph import TypedGraph
 from .nodes import TensorType
 from .qonnx_constants import Constant, constant_values, quantized_constant, quantizer_format, tensor_values
 from .qonnx_export import QUANT_DOMAIN, import_onnx
+from .qonnx_operators import attribute_value, check_names, feature_count, identifier, operator_remedy
 
 QUANTIZERS = ("Quant", "IntQuant")
 QUANT_DOMAINS = (QUANT_DOMAIN, "onnx.brevitas", "finn.custom_op.general")
@@ -64,14 +64,14 @@ def import_qonnx(path: Path, *, name: str | None = None) -> TypedGraph:
 
 def from_qonnx(model: Any, *, name: str) -> TypedGraph:  # noqa: ANN401 - onnx.ModelProto
     """As `import_qonnx`, from a model in memory."""
-    _check_names(model.graph)
+    check_names(model.graph)
     reader = _Reader(model.graph)
     for number, operator in enumerate(model.graph.node):
         reader.read(operator, operator.name or f"{operator.op_type.lower()}_{number}")
     for output in model.graph.output:
         source = reader.node(output.name, user=f"output {output.name}")
         reader.builder.output(reader.outputs[output.name], source)
-    return TypedGraph.from_builder(reader.builder, name=_identifier(name))
+    return TypedGraph.from_builder(reader.builder, name=identifier(name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,14 +110,14 @@ class _Reader:
             self.tensors[tensor.name] = Constant(values=tensor_values(tensor, f"constant {tensor.name}"))
         for value in self.graph.input:
             if value.name not in self.tensors:
-                self.tensors[value.name] = _Raw(name=self._fresh(value.name), width=_features(value))
+                self.tensors[value.name] = _Raw(name=self._fresh(value.name), width=feature_count(value))
         self.outputs = {value.name: self._fresh(value.name) for value in self.graph.output}
 
     def read(self, operator: Any, name: str) -> None:  # noqa: ANN401 - onnx.NodeProto
         kind = operator.op_type
         if operator.domain not in (QUANT_DOMAINS if kind in QUANTIZERS else ONNX_DOMAINS):
-            raise GraphError(f"node {name} is {operator.domain}.{kind}", remedy=_remedy(kind))
-        attributes = {item.name: _attribute(item) for item in operator.attribute}
+            raise GraphError(f"node {name} is {operator.domain}.{kind}", remedy=operator_remedy(kind))
+        attributes = {item.name: attribute_value(item) for item in operator.attribute}
         inputs = list(operator.input)
         while inputs and not inputs[-1]:  # an optional input left out
             inputs.pop()
@@ -143,7 +143,7 @@ class _Reader:
         elif kind == "Concat":
             result = self._concat(name, inputs, attributes)
         else:
-            raise GraphError(f"node {name} is {kind}", remedy=_remedy(kind))
+            raise GraphError(f"node {name} is {kind}", remedy=operator_remedy(kind))
         self.tensors[operator.output[0]] = result
 
     def node(self, tensor: str, *, user: str) -> str:
@@ -278,54 +278,14 @@ class _Reader:
         return value
 
     def _fresh(self, name: str) -> str:
-        result = _identifier(name)
+        result = identifier(name)
         while result in self.taken:
             result += "_"
         self.taken.add(result)
         return result
 
 
-def _check_names(graph: Any) -> None:  # noqa: ANN401 - onnx.GraphProto
-    """Protobuf gives bytes where a name is no UTF-8."""
-    names = [item.name for item in (*graph.initializer, *graph.input, *graph.output)]
-    for operator in graph.node:
-        names += [operator.name, operator.op_type, operator.domain, *operator.input, *operator.output]
-        names += [item.name for item in operator.attribute]
-    wrong = [name for name in names if not isinstance(name, str)]
-    if wrong:
-        raise GraphError(f"the name {wrong[0]!r} in the model is no text", remedy="export the model again")
-
-
 def _rectified(tensor: TensorType) -> FixedPoint:
     """Unsigned format on the grid of a tensor that holds its positive values."""
     width = max(1, tensor.high.bit_length()) if tensor.high > 0 else 1
     return FixedPoint(signed=False, width=width, integer=width - tensor.format.fraction)
-
-
-def _features(value: Any) -> int:  # noqa: ANN401 - onnx.ValueInfoProto
-    sizes = [size.dim_value for size in value.type.tensor_type.shape.dim]
-    if len(sizes) != 2 or sizes[1] < 1:
-        raise GraphError(f"input {value.name} has shape {sizes}", remedy="give inputs [rows, features]")
-    return sizes[1]
-
-
-def _attribute(item: Any) -> Any:  # noqa: ANN401 - onnx.AttributeProto
-    value = import_onnx().helper.get_attribute_value(item)
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
-
-
-def _identifier(name: str) -> str:
-    clean = re.sub(r"[^A-Za-z0-9_]", "_", name)
-    return clean if re.match(r"[A-Za-z]", clean) else f"n_{clean}"
-
-
-def _remedy(kind: str) -> str:
-    remedies = {
-        "BatchNormalization": "fold it into the layer before it, before quantization-aware training",
-        "BipolarQuant": "use a Quant of 2 bits or more",
-        "Trunc": "use a Quant",
-        "Sigmoid": "leave it out: thresholds are in logit space",
-        "Gather": "graph networks cannot be imported: trace the Brevitas model",
-    }
-    taken = "Quant, MatMul, Gemm, Add, Relu, Concat, Identity, Dropout, Flatten"
-    return remedies.get(kind, f"use {taken}; fold constants: qonnx-cleanup")

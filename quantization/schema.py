@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, JsonValue, ValidationError
 
 from ..core import GraphError, StrictModel, atomic_file
-from .fixed_point import MAXIMAL_FRACTION, MAXIMAL_WIDTH
+from .fixed_point import MAXIMAL_FRACTION, MAXIMAL_WIDTH, Overflow, Rounding
 
 SCHEMA_VERSION = 1
 GRAPH_SCHEMA = "typed_graph.schema.json"
@@ -34,8 +34,6 @@ Integer = Annotated[
 Bound = Annotated[int, Field(ge=-(2**MAXIMAL_WIDTH), le=2**MAXIMAL_WIDTH)]
 Size = Annotated[int, Field(ge=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Rounding = Literal["TRN", "RND_CONV"]
-Overflow = Literal["SAT", "SAT_SYM", "WRAP"]
 
 
 class _File(StrictModel):

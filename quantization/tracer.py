@@ -14,12 +14,12 @@ from torch._dynamo.eval_frame import OptimizedModule
 
 from ..core import ContractError, HitfabricError
 from .builder import GraphBuilder, Maxima
-from .contract import LEAVES, QUANTIZED, check_no_hooks
+from .contract import LEAVES, QUANTIZED, Violation, check_no_hooks
 from .fx_nodes import describe, place
 from .graph import TypedGraph
 from .in_place import Proxy, unsafe_in_place
 from .nodes import Dimension
-from .walk import Violation, Walk
+from .walk import Walk
 
 Shapes = Mapping[str, Sequence[Dimension]]
 

@@ -14,8 +14,19 @@ from torch import nn
 
 from ..core import ContractError, GraphError
 from .builder import GraphBuilder
-from .contract import PASS_THROUGH, activation_format, bias_of, module_errors, weight_of
-from .fx_nodes import argument, call_arguments, describe, is_renaming, numbered, place, results
+from .contract import PASS_THROUGH, Violation, activation_format, bias_of, module_errors, weight_of
+from .fx_nodes import (
+    argument,
+    becomes_index,
+    call_arguments,
+    called_module,
+    describe,
+    is_renaming,
+    numbered,
+    place,
+    results,
+    uses_of,
+)
 from .modules import EdgeAggregate, EdgeGather
 from .nodes import Dimension
 from .refusals import function_remedy
@@ -23,21 +34,6 @@ from .refusals import function_remedy
 CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
 ADDITIONS = (operator.add, operator.iadd, torch.add)
 INPUT_REMEDY = "put one QuantIdentity at the input"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Violation:
-    """One broken rule of the contract.
-
-    Attributes:
-        module: Path of the module, or of the operation, in the model.
-        rule: What is wrong.
-        remedy: What to do.
-    """
-
-    module: str
-    rule: str
-    remedy: str
 
 
 class _PoisonedError(Exception):
@@ -133,12 +129,12 @@ class Walk:
             return  # an argument with a default that nothing reads
         if name not in self.shapes:
             raise ContractError(f"input {name} has no shape", remedy="name it in input_shapes")
-        uses = [use for user in node.users for use in self._uses(user, node)]
+        uses = [use for user in node.users for use in uses_of(self.model, user, node)]
         if "edge_index" in uses and "values" not in uses:
             self._record(node, self.builder.edge_index(name))
             return
         readers = list(self._value_readers(node))
-        if any(self._becomes_index(user) for user in readers):
+        if any(becomes_index(self.model, user) for user in readers):
             raise ContractError(
                 f"input {name} is changed before it is an edge_index",
                 remedy="give the input itself to the layers: integers [E, 2], columns (sender, receiver)",
@@ -147,7 +143,7 @@ class Walk:
             raise ContractError(
                 f"input {name} has no values that anything reads", remedy="remove it from forward, or use it"
             )
-        quantizers = [user for user in readers if isinstance(self._called(user), qnn.QuantIdentity)]
+        quantizers = [user for user in readers if isinstance(called_module(self.model, user), qnn.QuantIdentity)]
         if not quantizers or len(readers) > len(quantizers):
             raise ContractError(f"input {name} is not quantized by one QuantIdentity", remedy=INPUT_REMEDY)
         paths = {str(quantizer.target) for quantizer in quantizers}
@@ -156,7 +152,7 @@ class Walk:
                 f"input {name} is quantized by {', '.join(sorted(paths))}",
                 remedy="quantize it once and use the result",
             )
-        path, quantizer = paths.pop(), self._called(quantizers[0])
+        path, quantizer = paths.pop(), called_module(self.model, quantizers[0])
         if any(module_errors(path, quantizer)):  # pyright: ignore[reportArgumentType] - a QuantIdentity, see above
             raise _PoisonedError  # told where the quantizer is called
         form = activation_format(path, quantizer)  # pyright: ignore[reportArgumentType] - same
@@ -167,29 +163,11 @@ class Walk:
     def _value_readers(self, node: torch.fx.Node) -> Iterator[torch.fx.Node]:
         """What reads the values of a node, also behind modules that do nothing in evaluation mode."""
         for user in node.users:
-            if isinstance(self._called(user), PASS_THROUGH):
+            if isinstance(called_module(self.model, user), PASS_THROUGH):
                 self.unquantized.add(user)
                 yield from self._value_readers(user)
-            elif set(self._uses(user, node)) != {"rows"}:
+            elif set(uses_of(self.model, user, node)) != {"rows"}:
                 yield user
-
-    def _becomes_index(self, node: torch.fx.Node) -> bool:
-        """Whether an operation, such as a transposition, gives the edge index of a layer."""
-        if node.op not in ("call_function", "call_method"):
-            return False
-        return any("edge_index" in self._uses(user, node) or self._becomes_index(user) for user in node.users)
-
-    def _called(self, node: torch.fx.Node) -> nn.Module | None:
-        return self.model.get_submodule(str(node.target)) if node.op == "call_module" else None
-
-    def _uses(self, user: torch.fx.Node, node: torch.fx.Node) -> list[str]:
-        """What `user` takes `node` for: `edge_index`, `rows` (its number of rows only) or `values`."""
-        module = self._called(user)
-        if not isinstance(module, EdgeGather | EdgeAggregate):
-            return ["values"]
-        roles = {"edge_index": "edge_index", "nodes": "rows" if isinstance(module, EdgeAggregate) else "values"}
-        given = call_arguments(user, module)
-        return [roles.get(name, "values") for name, argument in given.items() if argument is node]
 
     def _module(self, node: torch.fx.Node, path: str, module: nn.Module) -> None:
         errors = list(module_errors(path, module))
