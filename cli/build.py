@@ -16,7 +16,12 @@ from .rtl_tables import print_rtl
 def build(
     network: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NETWORK]...", help="Networks to build. Default: all.", show_default=False),
+        typer.Argument(
+            metavar="[NETWORK]...",
+            help="Networks to build: of --model, shipped ones (sector-in-4bit), or folders of typed graphs and of"
+            " hitfabric train. Default: all of --model.",
+            show_default=False,
+        ),
     ] = None,
     model: ModelPath = None,
     out: Out = None,

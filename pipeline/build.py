@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from ..core import ConfigError, RunDirectory, StrictModel, find_tool, load_config, progress
+from ..core import ConfigError, DataError, RunDirectory, StrictModel, find_tool, load_config, progress
 from ..fpga_backend import NETWORKS
 from ..hls_projects import HlsProject, ProjectConfig, compile_csim, vendor_results, write_project
 from ..hls_projects.rtl_config import RtlConfig
@@ -19,6 +19,7 @@ from .build_rtl import RtlBuild, build_rtl
 from .extras import require_extra
 from .idle_settings import check_needed, check_sources
 from .layout import PROJECTS, SECTOR_NETWORK, Model, find_model
+from .networks import select_networks
 from .project_vectors import real_vectors, write_test_vectors
 from .resources import PROJECTS_FILE, describe_project
 from .vectors import Wanted
@@ -30,7 +31,8 @@ class BuildConfig(StrictModel):
     Attributes:
         model: Run directory of `train`, or a chain directory; None takes the shipped weights.
         out: Run directory to write; the projects go to `projects/<network>`.
-        only: Networks to build; none given builds all.
+        only: Networks to build: those of the model, shipped ones by name, or folders of typed graphs and of runs; none
+            given builds all of the model.
         project: Backend, part, clock, design, ... of every network. `parallelism` and `stream_depths` are of graphs,
             which networks of rows do not take from here.
         networks: What differs for a network: `{filter: {reuse_factor: 4}}`.
@@ -90,6 +92,60 @@ def load_networks(model: Model) -> dict[str, TypedGraph]:
     return graphs
 
 
+@dataclass(frozen=True, kw_only=True)
+class Networks:
+    """Networks that a build knows.
+
+    Attributes:
+        graphs: By name: those of the model, and those named beside it.
+        chosen: Names of those to build, in the order given; none means all.
+        fed: Names of those that events or sector graphs have inputs for.
+    """
+
+    graphs: Mapping[str, TypedGraph]
+    chosen: tuple[str, ...]
+    fed: frozenset[str]
+
+
+def find_networks(names: Iterable[str], *, path: Path | None) -> Networks:
+    """Find networks by name or folder.
+
+    Args:
+        names: Networks of the model, shipped ones, or folders of typed graphs, projects and runs.
+        path: Run directory of `train`, or a chain directory; None takes the shipped weights.
+
+    Returns:
+        The networks.
+
+    Raises:
+        ConfigError: Nothing has this name.
+        DataError: There is no model, or two networks have the same name.
+        GraphError: A typed graph is missing or malformed.
+    """
+    graphs = load_networks(find_model(path))
+    fed, chosen = set(graphs), []
+    for name in names:
+        if name in graphs:
+            found = {name: graphs[name]}
+        else:
+            found = _elsewhere(name, path)
+            graphs |= found
+            fed = (fed - set(found)) | (found.keys() & {SECTOR_NETWORK})
+        if twice := found.keys() & set(chosen):
+            raise DataError(f"two networks are called {min(twice)}", remedy="build them one after the other")
+        chosen.extend(found)
+    return Networks(graphs=graphs, chosen=tuple(chosen), fed=frozenset(fed))
+
+
+def _elsewhere(name: str, path: Path | None) -> dict[str, TypedGraph]:
+    """Networks that are not of the model; a slash of a shipped chain's network would be a folder of its own."""
+    networks = select_networks([name], model=path, projects=None).networks
+    return {
+        SECTOR_NETWORK if network.feed == "sector" else network.name.replace("/", "-"): TypedGraph.load(network.graph)
+        for network in networks
+    }
+
+
 def build(config: BuildConfig) -> BuildResult:
     """Write one hls4ml project per network, and `projects.json` with what is known of each.
 
@@ -116,15 +172,16 @@ def build(config: BuildConfig) -> BuildResult:
     if config.compile:
         find_tool("g++", purpose="compile the C simulation")
     model = find_model(config.model)
-    graphs = load_networks(model)
-    configs = network_configs(config, graphs)
-    chosen = {name: graphs[name] for name in configs}
-    feeds = ["sector" if name == SECTOR_NETWORK else name for name in chosen]
+    networks = find_networks(config.only, path=config.model)
+    configs = network_configs(config.model_copy(update={"only": networks.chosen}), networks.graphs)
+    chosen = {name: networks.graphs[name] for name in configs}
+    fed = {name: graph for name, graph in chosen.items() if name in networks.fed}
+    feeds = ["sector" if name == SECTOR_NETWORK else name for name in fed]
     check_sources(feeds, events=config.events, graphs=config.graphs)
     if not config.overwrite:
         _keep_results([config.out / PROJECTS / name for name in chosen])
     wanted = Wanted(hits=config.hits, edges=config.edges, graphs=config.graph_count)
-    real = real_vectors(model, chosen, wanted, events=config.events, graphs=config.graphs, seed=config.seed)
+    real = real_vectors(model, fed, wanted, events=config.events, graphs=config.graphs, seed=config.seed)
     projects: dict[str, HlsProject] = {}
     for name, graph in progress(chosen.items(), description="hls4ml projects", total=len(chosen)):
         projects[name] = write_project(graph, config.out / PROJECTS / name, config=configs[name])

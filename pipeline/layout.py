@@ -65,6 +65,11 @@ def find_model(path: Path | None) -> Model:
                 checkpoints=checkpoints if any(checkpoints.glob("*.pt")) else None,
                 sector=sector if (sector / "graph.json").is_file() else None,
             )
+    if (path / SECTOR_NETWORK / "graph.json").is_file():
+        raise DataError(
+            f"{path} holds no trained chain, but the sector network alone",
+            remedy=f"name {path / SECTOR_NETWORK} itself in place of --model, as build and validate take it",
+        )
     raise DataError(
         f"{path} holds no trained chain", remedy="give the --out folder of hitfabric train, or a chain directory"
     )

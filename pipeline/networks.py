@@ -13,7 +13,18 @@ from ..fpga_backend import NETWORKS
 from ..hls_projects.project import GRAPH_FOLDER, MANIFEST
 from ..models.zoo import zoo_names, zoo_path
 from ..quantization import TypedGraph
-from .layout import CHAIN, CHAIN_FILE, PROJECTS, RTL, SECTOR_NETWORK, SHIPPED_CHAIN, SHIPPED_SECTOR, Model, find_model
+from .layout import (
+    CHAIN,
+    CHAIN_FILE,
+    CHECKPOINTS,
+    PROJECTS,
+    RTL,
+    SECTOR_NETWORK,
+    SHIPPED_CHAIN,
+    SHIPPED_SECTOR,
+    Model,
+    find_model,
+)
 
 Feed = Literal["embedding", "filter", "interaction_network", "sector"]
 GRAPH_FILE = "graph.json"
@@ -109,6 +120,8 @@ def _in_directory(path: Path) -> list[Network]:
         return [replace(network, rtl_project=path) if is_rtl_project(path) else replace(network, project=path)]
     if (path / CHAIN_FILE).is_file() or (path / CHAIN / CHAIN_FILE).is_file():
         return list(_of_model(find_model(path)).values())
+    if (path / SECTOR_NETWORK / GRAPH_FILE).is_file():  # a run that trained the sector network alone
+        return [_sector(path / SECTOR_NETWORK, path / CHECKPOINTS)]
     built = sorted(item.parent for item in (path / PROJECTS).glob(f"*/{MANIFEST}"))
     built = built or sorted(item.parent for item in (path / RTL).glob(f"*/{MANIFEST}"))
     if built:
@@ -119,18 +132,23 @@ def _in_directory(path: Path) -> list[Network]:
 
 
 def _of_model(model: Model) -> dict[str, Network]:
-    def checkpoint(name: str) -> Path | None:
-        path = model.checkpoints / f"{name}.pt" if model.checkpoints is not None else None
-        return path if path is not None and path.is_file() else None
-
     networks = {
-        name: Network(name=name, graph=model.chain / name, checkpoint=checkpoint(name), feed=name) for name in NETWORKS
+        name: Network(name=name, graph=model.chain / name, checkpoint=_checkpoint(model.checkpoints, name), feed=name)
+        for name in NETWORKS
     }
     if model.sector is not None:
-        networks[SECTOR_NETWORK] = Network(
-            name=SECTOR_NETWORK, graph=model.sector, checkpoint=checkpoint(SECTOR_NETWORK), feed="sector"
-        )
+        networks[SECTOR_NETWORK] = _sector(model.sector, model.checkpoints)
     return networks
+
+
+def _sector(graph: Path, checkpoints: Path | None) -> Network:
+    checkpoint = _checkpoint(checkpoints, SECTOR_NETWORK)
+    return Network(name=SECTOR_NETWORK, graph=graph, checkpoint=checkpoint, feed="sector")
+
+
+def _checkpoint(folder: Path | None, name: str) -> Path | None:
+    path = folder / f"{name}.pt" if folder is not None else None
+    return path if path is not None and path.is_file() else None
 
 
 def _shipped(model: Model) -> dict[str, Network]:

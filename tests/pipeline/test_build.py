@@ -13,7 +13,8 @@ import pytest
 from hitfabric.core import ConfigError, DataError, ToolError, load_config
 from hitfabric.emulation.golden import GoldenExecutor
 from hitfabric.hls_projects import HlsProject, ProjectConfig, write_project
-from hitfabric.pipeline.build import BuildConfig, BuildResult, build, load_networks, network_configs
+from hitfabric.models.zoo import zoo_path
+from hitfabric.pipeline.build import BuildConfig, BuildResult, build, find_networks, load_networks, network_configs
 from hitfabric.pipeline.layout import find_model
 from hitfabric.pipeline.project_vectors import write_test_vectors
 from hitfabric.pipeline.resources import resources
@@ -63,6 +64,39 @@ def test_what_differs_for_a_network_wins() -> None:
 
 def test_only_some_networks() -> None:
     assert list(configs(only=("filter",))) == ["filter"]
+
+
+def test_networks_beside_those_of_the_model(tmp_path: Path) -> None:
+    own, sector_run = tmp_path / "own", tmp_path / "run"
+    builder = GraphBuilder()
+    source = builder.input("x", shape=("R", 4), format=FixedPoint(signed=True, width=8, integer=3))
+    builder.output("y", builder.requantize("narrow", source, format=FixedPoint(signed=True, width=4, integer=3)))
+    TypedGraph.from_builder(builder, name="own_network").save(own)
+    shutil.copytree(zoo_path("sector-in-4bit"), sector_run / "sector_interaction_network")
+    found = find_networks(["filter", str(own), "sector-in-40", "event-full/filter", str(sector_run)], path=None)
+    assert found.chosen == ("filter", "own_network", "sector-in-40", "event-full-filter", "sector_interaction_network")
+    assert found.fed == set(GRAPHS), "events have no inputs for the others"
+    shipped = TypedGraph.load(zoo_path("sector-in-4bit"))
+    assert found.graphs["sector_interaction_network"].digest == shipped.digest
+    result = build(BuildConfig(only=(str(own),), out=tmp_path / "out", compile=False))
+    assert list(result.projects) == ["own_network"]
+    assert (tmp_path / "out" / "projects" / "own_network" / "vendor.tcl").is_file()
+
+
+def test_a_network_by_name_and_one_of_the_same_name_by_folder(tmp_path: Path) -> None:
+    shutil.copytree(zoo_path("event-full") / "filter", tmp_path / "filter")
+    (name,) = find_networks([str(tmp_path / "filter")], path=None).chosen
+    assert name == "filter"
+    with pytest.raises(DataError, match="two networks are called filter"):
+        find_networks(["filter", str(tmp_path / "filter")], path=None)
+    with pytest.raises(ConfigError, match="no network is called 'nonsense'; give one of embedding"):
+        find_networks(["nonsense"], path=None)
+
+
+def test_a_run_of_the_sector_network_alone_is_no_model(tmp_path: Path) -> None:
+    shutil.copytree(zoo_path("sector-in-4bit"), tmp_path / "sector_interaction_network")
+    with pytest.raises(DataError, match=r"but the sector network alone; name .*sector_interaction_network"):
+        find_networks([], path=tmp_path)
 
 
 @pytest.mark.parametrize(
