@@ -55,7 +55,7 @@ Instance::Instance(const Model* model, const std::string& name)
       mismatches_(model->backend()->metrics.mismatches, model->name(), model->version(), name),
       queue_depth_(model->backend()->metrics.queue_depth, model->name(), model->version(), name),
       worker_(&model->backend()->launcher, model->worker_options(name), [this] { restarts_.Add(1); }) {
-  worker_.Ready();  // a model that cannot be loaded must not become ready
+  worker_.AwaitFirst();  // a model that cannot be loaded must not become ready
 }
 
 void Instance::Execute(TRITONBACKEND_ModelInstance* handle, TRITONBACKEND_Request** requests, std::uint32_t count) {

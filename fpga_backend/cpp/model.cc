@@ -15,6 +15,7 @@ namespace hitfabric {
 namespace {
 
 constexpr std::int64_t kDefaultStartTimeout = 300'000;  // a first start may compile the network's executor
+constexpr std::int64_t kDefaultRestartWait = 30'000;    // a start takes a second, on a crowded machine ten
 constexpr std::int64_t kDefaultBatchTimeout = 60'000;
 constexpr std::int64_t kLongestTimeout = 86'400'000;
 
@@ -22,8 +23,9 @@ constexpr const char* kPython = "python";
 constexpr const char* kDevice = "device";
 constexpr const char* kBatchTimeout = "worker_timeout_ms";
 constexpr const char* kStartTimeout = "worker_start_timeout_ms";
+constexpr const char* kRestartWait = "worker_restart_wait_ms";
 
-constexpr const char* kOwnParameters[] = {kPython, kDevice, kBatchTimeout, kStartTimeout};
+constexpr const char* kOwnParameters[] = {kPython, kDevice, kBatchTimeout, kStartTimeout, kRestartWait};
 // Parameters that lower a limit of the signature, and the symbol they limit.
 constexpr std::pair<const char*, const char*> kLimits[] = {
     {"maximal_rows", "R"}, {"maximal_nodes", "N"}, {"maximal_edges", "E"}, {"maximal_hits", "H"}};
@@ -113,6 +115,7 @@ Model::Model(TRITONBACKEND_Model* handle, Backend* backend) : backend_(backend) 
                      directory + "/model"};
   AddSettings(config, &worker_.command);
   worker_.start_timeout = Timeout(config, kStartTimeout, kDefaultStartTimeout);
+  worker_.restart_wait = Timeout(config, kRestartWait, kDefaultRestartWait);
   worker_.batch_timeout = Timeout(config, kBatchTimeout, kDefaultBatchTimeout);
 
   signature_ = ReadSignature(directory);
@@ -141,7 +144,7 @@ Signature Model::ReadSignature(const std::string& directory) const {
   }
   // Somebody put just a typed graph there: its worker knows the signature.
   WorkerProcess worker(&backend_->launcher, worker_options(name_), [] {});
-  static_cast<void>(worker.Ready());
+  worker.AwaitFirst();
   return Signature::FromJson(Json::Parse(worker.announcement()));
 }
 

@@ -17,7 +17,6 @@
 namespace hitfabric {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kGraceAtExit{500};  // between closing the worker's socket and killing it
@@ -49,28 +48,36 @@ WorkerProcess::~WorkerProcess() {
   Kill();
 }
 
+void WorkerProcess::AwaitFirst() { AwaitStart(options_.start_timeout); }
+
 SharedRegion& WorkerProcess::Ready() {
   if (process_ >= 0 && Dead()) {
     Log(kLogWarning, options_.label + ": worker ended while idle (" + Kill() + "), starting another");
     on_restart_();
   }
   if (process_ < 0) Start();
-  if (!ready_) {
-    const Wait wait = Await(0, options_.start_timeout);
-    if (wait != Wait::kAnswered) {
-      const std::string end = Kill();
-      throw Failure(kUnavailable, options_.label + ": worker did not start (" +
-                                      (wait == Wait::kDied ? end : "start timeout exceeded") + ", see the server log)");
-    }
-    try {
-      announcement_ = ReadResponse(0, 0).message;
-    } catch (const Failure& failure) {
-      Kill();
-      throw Failure(kUnavailable, options_.label + ": worker cannot serve: " + failure.what());
-    }
-    ready_ = true;
-  }
+  if (!ready_) AwaitStart(options_.restart_wait);
   return *region_;
+}
+
+void WorkerProcess::AwaitStart(milliseconds patience) {
+  const Wait wait = Await(0, started_ + std::min(patience, options_.start_timeout));
+  if (wait == Wait::kTimedOut && Clock::now() < started_ + options_.start_timeout) {
+    throw Failure(kUnavailable, options_.label + ": worker is still starting after " +
+                                    std::to_string(patience.count()) + " ms, try again later");
+  }
+  if (wait != Wait::kAnswered) {
+    const std::string end = Kill();
+    throw Failure(kUnavailable, options_.label + ": worker did not start (" +
+                                    (wait == Wait::kDied ? end : "start timeout exceeded") + ", see the server log)");
+  }
+  try {
+    announcement_ = ReadResponse(0, 0).message;
+  } catch (const Failure& failure) {
+    Kill();
+    throw Failure(kUnavailable, options_.label + ": worker cannot serve: " + failure.what());
+  }
+  ready_ = true;
 }
 
 Answer WorkerProcess::Execute(std::uint64_t request_id, std::uint64_t response_offset) {
@@ -78,7 +85,7 @@ Answer WorkerProcess::Execute(std::uint64_t request_id, std::uint64_t response_o
   if (sent != static_cast<ssize_t>(sizeof(request_id))) Replace("died before executing this batch");
   const auto begin = Clock::now();
   const Wait wait =
-      Await(request_id, options_.batch_timeout, answers_soon_ ? kSpin : std::chrono::microseconds::zero());
+      Await(request_id, begin + options_.batch_timeout, answers_soon_ ? kSpin : std::chrono::microseconds::zero());
   answers_soon_ = Clock::now() - begin < kSpin;
   switch (wait) {
     case Wait::kDied:
@@ -106,6 +113,7 @@ void WorkerProcess::Start() {
   spec.memory = region_->descriptor();
   spec.socket = child_socket.get();
   process_ = launcher_->Launch(std::move(spec));
+  started_ = Clock::now();
   ready_ = false;
 }
 
@@ -114,10 +122,9 @@ bool WorkerProcess::Dead() const {
   return poll(&entry, 1, 0) > 0 && (entry.revents & (POLLHUP | POLLERR)) != 0;
 }
 
-WorkerProcess::Wait WorkerProcess::Await(std::uint64_t expected, milliseconds timeout,
+WorkerProcess::Wait WorkerProcess::Await(std::uint64_t expected, Clock::time_point deadline,
                                          std::chrono::microseconds spin) const {
   const auto begin = Clock::now();
-  const auto deadline = begin + timeout;
   while (true) {
     std::uint64_t answered = 0;
     const ssize_t got = recv(socket_.get(), &answered, sizeof(answered), MSG_DONTWAIT);

@@ -8,9 +8,8 @@ import shutil
 import signal
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,6 +24,8 @@ from support.processes import alive, eventually, workers
 
 REQUESTS = 150
 CLIENTS = 6
+RIGHT_BETWEEN_KILLS = 10
+"""A kill costs at most what the clients ask at that time, so that more than half of the answers are right."""
 Inputs = dict[str, np.ndarray]
 
 
@@ -48,7 +49,9 @@ def _ask(client: grpc.InferenceServerClient, model: str, inputs: Inputs, output:
         tensor = grpc.InferInput(name, list(array.shape), str(np_to_triton_dtype(array.dtype)))
         tensor.set_data_from_numpy(array)
         tensors.append(tensor)
-    answer = client.infer(model, tensors, client_timeout=60).as_numpy(output)
+    result = client.infer(model, tensors, client_timeout=60)
+    assert result is not None
+    answer = result.as_numpy(output)
     assert answer is not None
     return answer
 
@@ -57,15 +60,12 @@ def test_every_answer_under_kills_is_right_or_unavailable(
     server: TritonServer, questions: list[tuple[str, Inputs, str, np.ndarray]]
 ) -> None:
     counts: Counter[str] = Counter()
-    over = threading.Event()
+    rng, lock = np.random.default_rng(2), threading.Lock()
 
-    def kill() -> None:
-        rng = np.random.default_rng(2)
-        while not over.wait(0.4):
-            victims = sorted(pid for model in workers(server.pid).values() for pid in model)
-            if victims:
-                os.kill(int(rng.choice(victims)), signal.SIGKILL)
-                counts["kills"] += 1
+    def kill_one() -> None:
+        if victims := sorted(pid for model in workers(server.pid).values() for pid in model):
+            os.kill(int(rng.choice(victims)), signal.SIGKILL)
+            counts["kills"] += 1
 
     def ask(number: int) -> str:
         model, inputs, output, right = questions[number % len(questions)]
@@ -77,17 +77,17 @@ def test_every_answer_under_kills_is_right_or_unavailable(
                 assert "worker" in str(error.message()), error
                 return "unavailable"
         assert np.array_equal(answer, right)
-        time.sleep(0.03)  # so that the kills come between the requests too
         return "right"
 
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
-        with ThreadPoolExecutor(CLIENTS) as pool:
-            counts.update(pool.map(ask, range(REQUESTS)))
-    finally:
-        over.set()
-        killer.join()
+    def ask_and_kill(number: int) -> None:
+        verdict = ask(number)
+        with lock:
+            counts[verdict] += 1
+            if verdict == "right" and counts["right"] % RIGHT_BETWEEN_KILLS == 0:
+                kill_one()
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(ask_and_kill, range(REQUESTS)))
     assert counts["right"] + counts["unavailable"] == REQUESTS
     assert counts["kills"] >= 2
     assert counts["right"] > REQUESTS // 2
@@ -103,62 +103,89 @@ def hang(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def moody(repository: Path, tmp_path: Path, hang: Path) -> Path:
-    """A repository of the embedding whose workers do so."""
+def moody(repository: Path, tmp_path: Path, hang: Path) -> Callable[[int], Path]:
+    """Function making a repository of the embedding whose workers do so, of a start timeout in ms.
+
+    Requests wait 300 ms for a worker that is started again.
+    """
     shutil.copytree(repository / "embedding", tmp_path / "models" / "embedding")
     python = tmp_path / "python"
     hanging = f"if [ -e {shlex.quote(str(hang))} ]; then exec sleep 600; fi"
     python.write_text(f'#!/bin/sh\n{hanging}\nexec {shlex.quote(sys.executable)} "$@"\n')
     python.chmod(0o755)
-    config = tmp_path / "models" / "embedding" / "config.pbtxt"
-    text = config.read_text().replace(sys.executable, str(python)).replace('"300000"', '"2500"')
-    assert str(python) in text and '"2500"' in text
-    config.write_text(text)
-    return tmp_path / "models"
+
+    def make(start_timeout_ms: int) -> Path:
+        config = tmp_path / "models" / "embedding" / "config.pbtxt"
+        text = config.read_text().replace(sys.executable, str(python)).replace('"300000"', f'"{start_timeout_ms}"')
+        assert str(python) in text and f'"{start_timeout_ms}"' in text
+        config.write_text(text + 'parameters { key: "worker_restart_wait_ms" value { string_value: "300" } }\n')
+        return tmp_path / "models"
+
+    return make
 
 
-def test_a_model_whose_worker_hangs_at_its_start_is_not_served(moody: Path, hang: Path, tmp_path: Path) -> None:
+def test_a_model_whose_worker_hangs_at_its_start_is_not_served(
+    moody: Callable[[int], Path], hang: Path, tmp_path: Path
+) -> None:
     hang.touch()
     with pytest.raises(ServiceError, match=r"embedding.*worker did not start.*start timeout exceeded"):
-        TritonServer(repository=moody, log=tmp_path / "log").start()
+        TritonServer(repository=moody(1000), log=tmp_path / "log").start()
 
 
-@pytest.fixture
-def moody_server(moody: Path, tmp_path: Path) -> Iterator[TritonServer]:
-    with TritonServer(repository=moody, log=tmp_path / "log") as running:
-        yield running
-
-
-def test_a_worker_that_hangs_when_it_is_started_again(moody_server: TritonServer, hang: Path, chain: Chain) -> None:
+def test_nobody_waits_long_for_a_worker_that_hangs_when_it_is_started_again(
+    moody: Callable[[int], Path], hang: Path, chain: Chain, tmp_path: Path
+) -> None:
     inputs = {"features": np.random.default_rng(1).normal(size=(20, 6)).astype(np.float32)}
     right = DirectClient(chain).infer("embedding", inputs)["embedding"]
-    with grpc.InferenceServerClient(moody_server.url) as client:
-        assert np.array_equal(_ask(client, "embedding", inputs, "embedding"), right)
-        (victim,) = workers(moody_server.pid)["embedding"]
+    with (
+        # Long enough for a start on a busy machine.
+        TritonServer(repository=moody(6000), log=tmp_path / "log") as server,
+        grpc.InferenceServerClient(server.url) as client,
+    ):
+        (victim,) = workers(server.pid)["embedding"]
         hang.touch()
         os.kill(victim, signal.SIGKILL)
         assert eventually(lambda: not alive(victim))
-        with pytest.raises(InferenceServerException, match="start timeout exceeded") as refused:
-            _ask(client, "embedding", inputs, "embedding")
-        assert refused.value.status() == "StatusCode.UNAVAILABLE"
-        hang.unlink()  # whatever it was is over: the next request brings the model back
-        assert np.array_equal(_ask(client, "embedding", inputs, "embedding"), right)
+        for _ in range(3):
+            assert "still starting after 300 ms" in _refusal(client, inputs)
+        assert eventually(lambda: "start timeout exceeded" in _refusal(client, inputs))
+        hang.unlink()  # whatever it was is over: the next request starts a worker, for which some requests do not wait
+        assert eventually(lambda: _answers(client, inputs, right))
 
 
 def test_a_worker_that_is_gone_for_good_does_not_take_the_server_along(
-    moody_server: TritonServer, hang: Path, chain: Chain, tmp_path: Path
+    moody: Callable[[int], Path], chain: Chain, tmp_path: Path
 ) -> None:
-    (tmp_path / "python").rename(tmp_path / "no python")
-    (victim,) = workers(moody_server.pid)["embedding"]
-    os.kill(victim, signal.SIGKILL)
-    assert eventually(lambda: not alive(victim))
     inputs = {"features": np.ones((2, 6), np.float32)}
-    with grpc.InferenceServerClient(moody_server.url) as client:
+    right = DirectClient(chain).infer("embedding", inputs)["embedding"]
+    with (
+        TritonServer(repository=moody(300_000), log=tmp_path / "log") as server,
+        grpc.InferenceServerClient(server.url) as client,
+    ):
+        (tmp_path / "python").rename(tmp_path / "no python")
+        (victim,) = workers(server.pid)["embedding"]
+        os.kill(victim, signal.SIGKILL)
+        assert eventually(lambda: not alive(victim))
         for _ in range(3):
-            with pytest.raises(InferenceServerException, match="cannot start worker") as refused:
-                _ask(client, "embedding", inputs, "embedding")
-            assert refused.value.status() == "StatusCode.UNAVAILABLE"
+            assert "cannot start worker" in _refusal(client, inputs)
         (tmp_path / "no python").rename(tmp_path / "python")
-        right = DirectClient(chain).infer("embedding", inputs)["embedding"]
-        assert np.array_equal(_ask(client, "embedding", inputs, "embedding"), right)
-    assert not hang.exists()
+        assert eventually(lambda: _answers(client, inputs, right))
+
+
+def _refusal(client: grpc.InferenceServerClient, inputs: Inputs) -> str:
+    """Why the model is not served now."""
+    with pytest.raises(InferenceServerException) as refused:
+        _ask(client, "embedding", inputs, "embedding")
+    assert refused.value.status() == "StatusCode.UNAVAILABLE"
+    return str(refused.value.message())
+
+
+def _answers(client: grpc.InferenceServerClient, inputs: Inputs, right: np.ndarray) -> bool:
+    """Whether the model is served again; an answer must be right."""
+    try:
+        answer = _ask(client, "embedding", inputs, "embedding")
+    except InferenceServerException as error:
+        assert "still starting" in str(error.message()), error
+        return False
+    assert np.array_equal(answer, right)
+    return True
