@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import settings
 if "PYTEST_XDIST_WORKER" in os.environ:  # one worker per core: threads of torch and BLAS would only wait for each other
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what goes on in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("hitfabric", deadline=None)  # timings are no assertions
 settings.load_profile("hitfabric")

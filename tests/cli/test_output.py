@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -114,12 +115,17 @@ def test_every_command_can_print_json() -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(shell: str) -> None:
-    script = program("--show-completion", shell)
-    assert script.returncode == 0, script.stderr
-    assert "hitfabric" in script.stdout
     names = completed(shell, "hitfabric ev")
     assert "evaluate" in names
     assert "--events" in completed(shell, "hitfabric evaluate --ev")
+
+
+def test_the_script_of_the_shell_that_calls() -> None:
+    words = " ".join(shlex.quote(word) for word in [*PROGRAM, "--show-completion"])
+    script = subprocess.run(["bash", "-c", f"{words}; exit $?"], capture_output=True, text=True, timeout=120, check=False)
+    assert script.returncode == 0, script.stderr
+    assert "complete -o" in script.stdout
+    assert "hitfabric" in script.stdout
 
 
 def completed(shell: str, line: str) -> str:
