@@ -13,8 +13,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one worker per core: threads of torch
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what goes on in the background
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell's background and nohup start programs deaf to signals, which those that the tests start would inherit.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 settings.register_profile("hitfabric", deadline=None)  # timings are no assertions
 settings.load_profile("hitfabric")

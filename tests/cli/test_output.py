@@ -122,7 +122,9 @@ def test_completion(shell: str) -> None:
 
 def test_the_script_of_the_shell_that_calls() -> None:
     words = " ".join(shlex.quote(word) for word in [*PROGRAM, "--show-completion"])
-    script = subprocess.run(["bash", "-c", f"{words}; exit $?"], capture_output=True, text=True, timeout=120, check=False)
+    script = subprocess.run(
+        ["bash", "-c", f"{words}; exit $?"], capture_output=True, text=True, timeout=120, check=False
+    )
     assert script.returncode == 0, script.stderr
     assert "complete -o" in script.stdout
     assert "hitfabric" in script.stdout
