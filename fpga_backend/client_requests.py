@@ -98,7 +98,7 @@ class Planner:
                 yield Wait(seconds=wait)
             if self._pool.refresh_due():
                 try:
-                    yield LookUp()
+                    yield LookUp(timeout=self._short(deadline))
                 except UnavailableError as error:
                     unknown = error
                     continue
@@ -147,9 +147,8 @@ class Planner:
     def _is_live(self, server: str, deadline: Deadline) -> Plan:
         from tritonclient.utils import InferenceServerException
 
-        timeout = min(self._config.connect_timeout_s, deadline.left())
         try:
-            return bool((yield IsLive(server=server, timeout=timeout)))
+            return bool((yield IsLive(server=server, timeout=self._short(deadline))))
         except InferenceServerException:
             return False
 
@@ -158,9 +157,12 @@ class Planner:
         if (known := self._checked.get((server, model))) is not None:
             return known
         expected = expected_metadata(model)
-        timeout = min(self._config.connect_timeout_s, deadline.left())
         step = Describe(
-            server=server, model=model, served_name=self._name(model), version=self._version, timeout=timeout
+            server=server,
+            model=model,
+            served_name=self._name(model),
+            version=self._version,
+            timeout=self._short(deadline),
         )
         served: ModelMetadata = yield from self._step(step, model, deadline, silence_is_absence=True)
         if served.inputs.keys() - expected.inputs.keys():
@@ -221,6 +223,10 @@ class Planner:
                     raise _GoneError(step.server, reason, silent=True) from error
                 raise deadline.missed(f"{what} at {step.server}") from error
             _refuse(status, what, step.server, reason, error)
+
+    def _short(self, deadline: Deadline) -> float:
+        """Longest time, in seconds, for what a server that is well does at once."""
+        return min(self._config.connect_timeout_s, deadline.left())
 
     def _name(self, model: str) -> str:
         return self._config.names.get(model, model)

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 from .client_config import TritonConfig, split_address
 from .client_interface import UnavailableError
@@ -66,8 +67,11 @@ class ServerPool:
             old = self._resolved is None or self._clock() - self._resolved >= self._config.dns_refresh_s
             return old or not self._well()
 
-    def refresh(self) -> None:
+    def refresh(self, timeout: float) -> None:
         """Look the DNS name up; where that fails, the addresses known so far stay.
+
+        Args:
+            timeout: Longest time in seconds; the system's resolver has none, and may try for a minute.
 
         Raises:
             UnavailableError: It fails, and no address is known.
@@ -76,7 +80,7 @@ class ServerPool:
             return
         host, port = split_address(self._config.dns)
         try:
-            servers = tuple(self._resolver(host, port))
+            servers = _within(timeout, lambda: tuple(self._resolver(host, port)))
         except OSError as error:
             if not self._servers:
                 raise UnavailableError(
@@ -113,3 +117,25 @@ class ServerPool:
     def _well(self) -> list[str]:
         now = self._clock()
         return [server for server in self._servers if self._skip_until.get(server, now) <= now]
+
+
+def _within(timeout: float, look_up: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+    """What a look-up finds.
+
+    Raises:
+        OSError: It failed, or took too long.
+    """
+    found: Future[tuple[str, ...]] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(look_up())
+        except Exception as error:  # noqa: BLE001 - raised in the thread that waits
+            found.set_exception(error)
+
+    # Not a pool's thread: the program would wait for those at its end.
+    threading.Thread(target=run, name="hitfabric-look-up", daemon=True).start()
+    try:
+        return found.result(timeout)
+    except TimeoutError:
+        raise TimeoutError(f"no answer within {timeout:g} s") from None

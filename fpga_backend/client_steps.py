@@ -13,7 +13,9 @@ from .signature import Arrays
 
 @dataclass(frozen=True, kw_only=True)
 class LookUp:
-    """Refresh the list of servers."""
+    """Refresh the list of servers, within `timeout` seconds."""
+
+    timeout: float
 
 
 @dataclass(frozen=True, kw_only=True)

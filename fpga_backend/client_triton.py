@@ -90,7 +90,7 @@ class TritonClient:
                 self._sleep(step.seconds)
                 return None
             case LookUp():
-                self._pool.refresh()
+                self._pool.refresh(step.timeout)
                 return self._drop_connections()
         connection = self._connection(step.server)
         return result_of(step, call(self._library, connection, step, self._connector.headers()))
@@ -170,7 +170,7 @@ class AsyncTritonClient:
             case Wait():
                 return await self._sleep(step.seconds)
             case LookUp():
-                return await self._look_up()
+                return await self._look_up(step.timeout)
         connection = self._connection(step.server)
         return result_of(step, await call(self._library, connection, step, self._connector.headers()))
 
@@ -179,8 +179,8 @@ class AsyncTritonClient:
             self._connections[server] = self._connector.open(self._library, server)
         return self._connections[server]
 
-    async def _look_up(self) -> None:
-        await asyncio.to_thread(self._pool.refresh)
+    async def _look_up(self, timeout: float) -> None:
+        await asyncio.to_thread(self._pool.refresh, timeout)
         for server in self._connections.keys() - set(self._pool.known):
             del self._connections[server]  # as above
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import threading
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,25 @@ def test_an_unknown_name_is_said(names: Names) -> None:
         client.infer("tracking", EVENT)
     assert names.calls == 3  # a DNS server may be late, too
     client.close()
+
+
+@pytest.mark.parametrize("kind", ["blocking", "asyncio"])
+def test_a_look_up_does_not_outlive_the_deadline(kind: str) -> None:
+    over = threading.Event()
+
+    def hang(host: str, port: int) -> list[str]:
+        over.wait(60)
+        return [f"{host}:{port}"]
+
+    config = _dns(1, timeout_s=0.2, retry={"attempts": 1})
+    try:
+        with pytest.raises(UnavailableError, match=r"no answer within 0\.\d+ s"):
+            if kind == "blocking":
+                TritonClient(config=config, resolver=hang).infer("tracking", EVENT)
+            else:
+                asyncio.run(AsyncTritonClient(config=config, resolver=hang).infer("tracking", EVENT))
+    finally:
+        over.set()
 
 
 def test_known_addresses_outlive_their_name(names: Names, caplog: pytest.LogCaptureFixture) -> None:
