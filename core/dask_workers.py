@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 import pickle
@@ -13,9 +14,10 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from importlib.metadata import version
 from queue import Empty, Queue
+from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
-from .errors import HitfabricWarning, ServiceError, ToolError
+from .errors import HitfabricError, HitfabricWarning, ServiceError, ToolError
 from .spread import AnyTask, Argument, Context, Spread, Task, Workers, portable
 
 if TYPE_CHECKING:
@@ -40,11 +42,12 @@ class DaskSpread(Spread):
 
     Args:
         client: Connected to the scheduler.
+        tend: Called about once a second while tasks are waited for: keeps up what the cluster is made of.
 
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, *, tend: Callable[[], None] | None = None) -> None:
+        self._client, self._tend = client, tend
         if any(count > 1 for count in _threads_of(client)):
             warnings.warn(
                 HitfabricWarning(
@@ -68,7 +71,7 @@ class DaskSpread(Spread):
         apart: bool = False,
     ) -> DaskWorkers[Context]:
         """See `Spread.workers`; the processes are there already, and apart."""
-        return DaskWorkers(self._client, make, argument)
+        return DaskWorkers(self._client, make, argument, tend=self._tend)
 
 
 class DaskWorkers(Workers[Context]):
@@ -81,11 +84,20 @@ class DaskWorkers(Workers[Context]):
         client: Connected to the scheduler.
         make: Makes the context from `argument`, in each worker process; an importable function.
         argument: Pickled to the workers.
+        tend: As `DaskSpread` has it.
 
     """
 
-    def __init__(self, client: Client, make: Callable[[Argument], Context], argument: Argument) -> None:
-        self._client = client
+    def __init__(
+        self,
+        client: Client,
+        make: Callable[[Argument], Context],
+        argument: Argument,
+        *,
+        tend: Callable[[], None] | None = None,
+    ) -> None:
+        self._client, self._tend = client, tend
+        self._loop: Any = client.loop  # typed as one that a closed client may lack
         recipe = pickle.dumps((make, argument, version("hitfabric")))
         self._recipe: Future[bytes] = client.submit(_same, recipe, pure=False)
         self._running: dict[Any, tuple[Future[Any], Any]] = {}
@@ -94,18 +106,18 @@ class DaskWorkers(Workers[Context]):
     def run(self, tasks: Iterable[AnyTask]) -> Iterator[tuple[AnyTask, Any]]:
         """See `Workers.run`."""
         waiting = iter(tasks)
-        finished: Queue[Future[Any]] = Queue()
+        finished: Queue[tuple[Any, Any]] = Queue()
         while True:
             room = max(1, IN_FLIGHT * self._processes()) - len(self._running)
             for task in itertools.islice(waiting, max(0, room)):
                 future = self._submit(task)
                 self._running[future.key] = future, task
-                future.add_done_callback(finished.put)
+                self._loop.add_callback(self._deliver, future, finished)
             if not self._running:
                 return
-            future = self._next(finished)
-            _, task = self._running.pop(future.key)
-            yield task, self._result(future, task)
+            key, outcome = self._next(finished)
+            _, task = self._running.pop(key)
+            yield task, _result(outcome, task)
 
     def close(self) -> None:
         """Cancel what is under way, and have the workers forget the context."""
@@ -120,7 +132,16 @@ class DaskWorkers(Workers[Context]):
     def _submit(self, task: Task[Any]) -> Future[Any]:
         return self._client.submit(_compute, self._recipe.key, self._recipe, pickle.dumps(task), pure=False)
 
-    def _next(self, finished: Queue[Future[Any]]) -> Future[Any]:
+    async def _deliver(self, future: Future[Any], finished: Queue[tuple[Any, Any]]) -> None:
+        """Wait for a result where nobody else has to: it may be lost with its worker, and computed again."""
+        gathered: Any = self._client.gather(future, asynchronous=True)
+        try:
+            outcome = await gathered
+        except BaseException as error:  # noqa: BLE001 - cancelled or failed: told where the task is waited for
+            outcome = error
+        finished.put((future.key, outcome))
+
+    def _next(self, finished: Queue[tuple[Any, Any]]) -> tuple[Any, Any]:
         absent_since: float | None = None
         while True:
             try:
@@ -141,6 +162,8 @@ class DaskWorkers(Workers[Context]):
         """Worker processes of the cluster, which may grow and shrink."""
         count, counted = self._size
         if time.monotonic() - counted > SIZE_SECONDS:
+            if self._tend is not None:
+                self._tend()
             try:
                 count = len(_threads_of(self._client))
             except (OSError, CancelledError):
@@ -148,21 +171,26 @@ class DaskWorkers(Workers[Context]):
             self._size = count, time.monotonic()
         return count
 
-    def _result(self, future: Future[Any], task: Task[Any]) -> Any:  # noqa: ANN401 - whatever the task gives
-        from distributed import KilledWorker
 
-        try:
-            succeeded, result = future.result()
-        except KilledWorker as error:
-            raise ToolError(
-                f"Dask workers died one after the other at {task.label}",
-                remedy="give the workers more memory; a rerun continues where the command can",
-            ) from error
-        except (CancelledError, OSError):
-            raise _lost() from None
-        if not succeeded:
-            raise result
-        return result
+def _result(outcome: Any, task: Task[Any]) -> Any:  # noqa: ANN401 - whatever the task gives
+    from distributed import KilledWorker
+
+    if isinstance(outcome, KilledWorker):
+        raise ToolError(
+            f"Dask workers died one after the other at {task.label}",
+            remedy="give the workers more memory; a rerun continues where the command can",
+        ) from outcome
+    if isinstance(outcome, CancelledError | asyncio.CancelledError | OSError):
+        raise _lost() from None
+    if isinstance(outcome, BaseException):  # not of the task, which gives its own as a result
+        raise ToolError(
+            f"a Dask worker cannot run {task.label}: {outcome}",
+            remedy="start workers and scheduler from the same environment as hitfabric here",
+        ) from outcome
+    succeeded, result = outcome
+    if not succeeded:
+        raise result
+    return result
 
 
 def _lost() -> ServiceError:
@@ -188,6 +216,14 @@ def _compute(key: str, recipe: bytes, task: bytes) -> tuple[bool, Any]:
             if key not in _contexts:
                 _contexts[key] = _make(recipe)
             return True, pickle.loads(task).run(_contexts[key])
+        except ImportError as error:
+            return False, ToolError(
+                f"{error} (on a Dask worker of {gethostname()})",
+                remedy="install there what is installed here, hitfabric's extras included",
+            )
+        except HitfabricError as error:
+            error.message += f" (on a Dask worker of {gethostname()})"
+            return False, error
         except Exception as error:  # noqa: BLE001 - raised again in the calling process
             return False, portable(error)
 

@@ -16,7 +16,7 @@ import typer
 import yaml
 
 from hitfabric.cli.app import app
-from hitfabric.core.spreading import ClusterConfig
+from hitfabric.core.dask_clusters import ClusterConfig
 from hitfabric.fpga_backend import ClientConfig
 from hitfabric.pipeline.build import BuildConfig
 from hitfabric.pipeline.evaluate import EvaluateConfig
