@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
+import re
+import shutil
 import signal
 import sys
 import warnings
@@ -50,6 +53,7 @@ def run_guarded(call: Callable[[], int | None], *, debug: bool) -> int:
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
         signal.signal(signal.SIGHUP, _terminate)
     _print_any_name()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # long lines where its folder of settings is not writable
     warnings.showwarning = _show_warning
     warnings.simplefilter("once", HitfabricWarning)  # the three networks of a chain say it once
     try:
@@ -93,6 +97,8 @@ def fail(message: str) -> int:
 
 def _system_error(error: OSError) -> str:
     """What the system said, of which file, and what to do."""
+    if isinstance(error, shutil.Error):
+        error = _first_of(error)
     reason = error.strerror or str(error) or type(error).__name__
     if error.errno in NO_ROOM:
         remedy = "make room, or give another path"
@@ -103,9 +109,20 @@ def _system_error(error: OSError) -> str:
     if error.filename is None:
         return f"{reason}; {remedy}"
     name = os.fspath(error.filename)
-    if error.errno not in NO_ROOM and _in_the_cache(str(name)):
-        remedy = CACHE_REMEDY
-    return f"{name}: {reason}; {remedy}"
+    if _in_the_cache(os.fsdecode(name)):
+        remedy = f"make room, or {CACHE_REMEDY}" if error.errno in NO_ROOM else CACHE_REMEDY
+    return f"{os.fsdecode(name)}: {reason}; {remedy}"
+
+
+def _first_of(error: shutil.Error) -> OSError:
+    """The first failure of many in the copy of a folder; shutil keeps the text of each."""
+    failures = error.args[0]
+    if not isinstance(failures, list):
+        return error
+    _, target, text = failures[0]
+    found = re.match(r"\[Errno (\d+)\]", str(text))
+    number = int(found[1]) if found else errno.EIO
+    return OSError(number, os.strerror(number), target)
 
 
 def _in_the_cache(name: str) -> bool:

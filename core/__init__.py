@@ -20,7 +20,7 @@ from .errors import (
     ServiceError,
     ToolError,
 )
-from .files import CORRUPT, atomic_directory, atomic_file
+from .files import CORRUPT, atomic_directory, atomic_file, make_temporary_directory
 from .progress import progress
 from .run_directory import RunDirectory
 from .tools import find_tool
@@ -49,6 +49,7 @@ __all__ = [
     "compiler_version",
     "find_tool",
     "load_config",
+    "make_temporary_directory",
     "processor_fingerprint",
     "progress",
     "speaking",

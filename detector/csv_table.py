@@ -162,7 +162,10 @@ def write_table(path: Path, columns: Mapping[str, NDArray[Any]], *, compressed: 
 
     # pyarrow would quote the names in the header, which not every reader of this layout takes.
     options = arrow_csv.WriteOptions(include_header=False, quoting_style="none")
-    with pyarrow.CompressedOutputStream(str(path), "gzip") if compressed else pyarrow.OSFile(str(path), "wb") as stream:
+    with (
+        path.open("wb") as file,  # pyarrow itself opens only names that are UTF-8
+        pyarrow.CompressedOutputStream(file, "gzip") if compressed else pyarrow.PythonFile(file) as stream,
+    ):
         stream.write((",".join(columns) + "\n").encode())
         arrow_csv.write_csv(pyarrow.table(dict(columns)), stream, options)
 

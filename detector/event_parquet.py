@@ -61,7 +61,8 @@ def write_parquet(events: Iterable[Event], directory: Path, stem: str = "events"
                 # The file of hits is renamed last: where it exists, everything does.
                 for ending in sorted(tables):
                     temporary = stack.enter_context(atomic_file(path.with_name(f"{stem}{ending}")))
-                    writers[ending] = stack.enter_context(parquet.ParquetWriter(temporary, tables[ending].schema))
+                    file = stack.enter_context(temporary.open("wb"))  # pyarrow opens only names that are UTF-8
+                    writers[ending] = stack.enter_context(parquet.ParquetWriter(file, tables[ending].schema))
             written.add(event.name)
             if {e: w.schema for e, w in writers.items()} != {e: t.schema for e, t in tables.items()}:
                 raise DataError(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..core import ConfigError
+from ..core import ConfigError, make_temporary_directory
 from ..quantization import TypedGraph
 from .names import BACKEND_NAME, CHAIN_FILE
 from .signature import FILE_NAME, Signature, network_signature, tracking_signature
@@ -53,7 +52,9 @@ def check_ours(repository: Path, names: tuple[str, ...]) -> None:
         return
     if not repository.is_dir():
         raise ConfigError(f"{repository} is a file", remedy="name a folder")
-    if any(repository.iterdir()) and not is_repository(repository):
+    # What is hidden may be left by a run that was killed.
+    visible = any(not path.name.startswith(".") for path in repository.iterdir())
+    if visible and not is_repository(repository):
         raise ConfigError(f"{repository} is not empty and no model repository", remedy="name an empty or a new folder")
     for name in names:
         folder = repository / name
@@ -112,7 +113,7 @@ def staging(repository: Path) -> Iterator[Path]:
         The folder; it is removed in the end.
     """
     parent = repository if os.path.ismount(repository) else repository.parent
-    folder = Path(tempfile.mkdtemp(prefix=f".{repository.name}.", dir=parent))
+    folder = make_temporary_directory(parent, repository.name)
     try:
         yield folder
     finally:

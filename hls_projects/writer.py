@@ -169,6 +169,8 @@ def _quietly(work: Any, *, graph: TypedGraph) -> tuple[Any, str]:  # noqa: ANN40
         with contextlib.redirect_stdout(captured), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             result = work()
+    except OSError:
+        raise  # a full disk is no fault of the network
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise GraphError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,8 @@ def _trained(config: ExploreConfig, *, width: int, bits: int) -> Path:
         chain=ChainTraining(seed=config.seed),
         resume=True,
     )
-    record, text = out / "settings.json", settings.model_dump_json(exclude={"out"})
+    # json, as pydantic's own text cannot hold the name of a folder that is not UTF-8.
+    record, text = out / "settings.json", json.dumps(settings.model_dump(mode="json", exclude={"out"}))
     if (out / SECTOR_NETWORK / "graph.json").is_file():
         if record.is_file() and record.read_text(encoding="utf-8") == text:
             return out / SECTOR_NETWORK

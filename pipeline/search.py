@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +115,8 @@ def _claim(config: SearchConfig, directory: Path) -> None:
     Raises:
         DataError: It is that of another search.
     """
-    path, text = directory / SETTINGS, config.model_dump_json(exclude={"out"})
+    # json, as pydantic's own text cannot hold the name of a folder that is not UTF-8.
+    path, text = directory / SETTINGS, json.dumps(config.model_dump(mode="json", exclude={"out"}))
     if not path.exists():
         with atomic_file(path) as temporary:
             temporary.write_text(text, encoding="utf-8")

@@ -243,8 +243,8 @@ def _tracked(event: ChainEvent, labels: NDArray[np.int64], seconds: float) -> Tr
 def write_labels(folder: Path, tracked: TrackedEvent) -> Path:
     """Write `<event>-labels.csv`, whole or not at all, and return its path."""
     target = folder / f"{tracked.name}-labels.csv"
-    with atomic_file(target) as temporary:
-        csv.write_csv(pa.table({"hit_id": tracked.hit_id, "track_id": tracked.labels}), temporary)
+    with atomic_file(target) as temporary, temporary.open("wb") as stream:  # pyarrow takes only names that are UTF-8
+        csv.write_csv(pa.table({"hit_id": tracked.hit_id, "track_id": tracked.labels}), stream)
     return target
 
 

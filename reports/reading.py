@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,9 +35,19 @@ def read_record(model: type[Record], path: Path) -> Record | None:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}", remedy=REMEDY) from error
     try:
-        return model.model_validate_json(text, strict=True)
+        return model.model_validate_json(_valid_text(text), strict=True)
     except ValidationError as error:
         raise DataError(f"{path}: {_describe(error)}", remedy=REMEDY) from error
+
+
+def _valid_text(text: bytes) -> bytes:
+    """The JSON with a question mark for each byte of a path that is not UTF-8: pydantic refuses lone surrogates."""
+    if b"\\udc" not in text.lower():
+        return text
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8", "replace")
+    except ValueError:
+        return text  # pydantic says what is wrong with it
 
 
 def _describe(error: ValidationError) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,42 @@ def test_compile_library_keeps_the_log_of_a_failure(tmp_path: Path) -> None:
 def test_progress_passes_items_through(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(progress(iter([1, 2]), description="work", total=2)) == [1, 2]
     assert "work: 2/2 done" in capsys.readouterr().err
+
+
+KILLED_WRITER = """
+import os, signal, sys
+from pathlib import Path
+from hitfabric.core import atomic_directory, atomic_file
+with atomic_directory(Path(sys.argv[1], "folder")) as folder, atomic_file(Path(sys.argv[1], "file")) as file:
+    (folder / "half").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED_WRITER, str(tmp_path)], check=False)
+    left = sorted(tmp_path.iterdir())
+    assert [path.name.split(".")[1] for path in left] == ["file", "folder"]
+    elsewhere = tmp_path / ".file.0123abcd-1.abcdefgh"
+    elsewhere.touch()
+    with atomic_file(tmp_path / "other") as mine:
+        assert sorted(tmp_path.iterdir()) == sorted((elsewhere, mine))
+
+
+def test_a_directory_that_was_set_aside_comes_back_where_the_new_one_never_came(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED_WRITER, str(tmp_path)], check=False)
+    (new,) = tmp_path.glob(".folder.*")
+    old = new.with_name(new.name + ".old")
+    old.mkdir()
+    (old / "whole").touch()
+    with atomic_file(tmp_path / "other"):
+        assert [path.name for path in tmp_path.rglob("*") if not path.name.startswith(".")] == ["folder", "whole"]
+
+
+def test_what_others_still_write_stays(tmp_path: Path) -> None:
+    with atomic_file(tmp_path / "one") as one:
+        code = "import sys; from pathlib import Path; from hitfabric.core import RunDirectory as R;"
+        code += "R(path=Path(sys.argv[1])).write_json('two', 2)"
+        subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+        assert one.is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
