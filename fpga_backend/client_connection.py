@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ..core import ConfigError
+from ..core import ConfigError, ServiceError
 from .client_config import TlsConfig, TokenConfig, TritonConfig, split_address
 from .client_metadata import ModelMetadata, TensorMetadata
 from .client_steps import Describe, Infer, IsLive, OptionalInputs, ServerStep
@@ -70,6 +71,48 @@ class Connector:
         if self._config.tls.server_name is not None or self._config.dns is None:
             return self._config.tls.server_name
         return split_address(self._config.dns)[0]
+
+
+class Connections:
+    """The open connections of a client, by server; may be used from several threads.
+
+    Args:
+        library: `tritonclient.grpc` or `tritonclient.grpc.aio`.
+        connector: Opens them.
+    """
+
+    def __init__(self, library: ModuleType, connector: Connector) -> None:
+        self._library = library
+        self._connector = connector
+        self._open: dict[str, Any] = {}
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def to(self, server: str) -> Any:  # noqa: ANN401 - tritonclient has no types
+        """The connection to a server, opened on first use.
+
+        Raises:
+            ServiceError: The client was closed. A request that was about to be sent then must not begin.
+        """
+        with self._lock:
+            if self._closed:
+                raise ServiceError("the client was closed", remedy="open another one")
+            if server not in self._open:
+                self._open[server] = self._connector.open(self._library, server)
+            return self._open[server]
+
+    def keep(self, servers: Collection[str]) -> None:
+        """Forget the other servers; requests under way keep their connection alive."""
+        with self._lock:
+            for server in self._open.keys() - set(servers):
+                del self._open[server]
+
+    def take_all(self) -> list[Any]:
+        """All connections, for the client to close; there will be no others."""
+        with self._lock:
+            self._closed = True
+            connections, self._open = list(self._open.values()), {}
+            return connections
 
 
 def call(library: ModuleType, connection: Any, step: ServerStep, headers: dict[str, str] | None) -> Any:  # noqa: ANN401

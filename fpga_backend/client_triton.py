@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .client_config import DEFAULT_URL, RetryConfig, TritonConfig
-from .client_connection import Connector, call, result_of
+from .client_connection import Connections, Connector, call, result_of
 from .client_interface import Counts, Outputs
 from .client_metadata import ModelMetadata
 from .client_requests import Planner
@@ -50,8 +49,7 @@ class TritonClient:
         self._connector = Connector(config)
         self._pool = ServerPool(config=config, resolver=resolver)
         self._sleep = sleep
-        self._connections: dict[str, Any] = {}
-        self._lock = threading.Lock()
+        self._connections = Connections(library, self._connector)
         self.counts = Counts()
         self.description = f"triton at {self._pool.name}"
         self._planner = Planner(config=config, pool=self._pool, counts=self.counts)
@@ -65,10 +63,8 @@ class TritonClient:
         return self._follow(self._planner.metadata(model))
 
     def close(self) -> None:
-        """Close the connections."""
-        with self._lock:
-            connections, self._connections = list(self._connections.values()), {}
-        for connection in connections:
+        """Close the connections, which ends the requests under way."""
+        for connection in self._connections.take_all():
             connection.close()
 
     def _follow(self, plan: Plan) -> Any:  # noqa: ANN401 - what the plan gives
@@ -91,21 +87,9 @@ class TritonClient:
                 return None
             case LookUp():
                 self._pool.refresh(step.timeout)
-                return self._drop_connections()
-        connection = self._connection(step.server)
+                return self._connections.keep(self._pool.known)
+        connection = self._connections.to(step.server)
         return result_of(step, call(self._library, connection, step, self._connector.headers()))
-
-    def _connection(self, server: str) -> Any:  # noqa: ANN401 - tritonclient has no types
-        with self._lock:
-            if server not in self._connections:
-                self._connections[server] = self._connector.open(self._library, server)
-            return self._connections[server]
-
-    def _drop_connections(self) -> None:
-        """Forget servers that DNS no longer names; requests under way keep their connection alive."""
-        with self._lock:
-            for server in self._connections.keys() - set(self._pool.known):
-                del self._connections[server]
 
 
 class AsyncTritonClient:
@@ -133,7 +117,7 @@ class AsyncTritonClient:
         self._connector = Connector(config)
         self._pool = ServerPool(config=config, resolver=resolver)
         self._sleep = sleep
-        self._connections: dict[str, Any] = {}
+        self._connections = Connections(library, self._connector)
         self.counts = Counts()
         self.description = f"triton at {self._pool.name}"
         self._planner = Planner(config=config, pool=self._pool, counts=self.counts)
@@ -147,9 +131,8 @@ class AsyncTritonClient:
         return await self._follow(self._planner.metadata(model))
 
     async def close(self) -> None:
-        """Close the connections."""
-        connections, self._connections = list(self._connections.values()), {}
-        for connection in connections:
+        """Close the connections, which ends the requests under way."""
+        for connection in self._connections.take_all():
             await connection.close()
 
     async def _follow(self, plan: Plan) -> Any:  # noqa: ANN401 - what the plan gives
@@ -170,19 +153,10 @@ class AsyncTritonClient:
             case Wait():
                 return await self._sleep(step.seconds)
             case LookUp():
-                return await self._look_up(step.timeout)
-        connection = self._connection(step.server)
+                await asyncio.to_thread(self._pool.refresh, step.timeout)
+                return self._connections.keep(self._pool.known)
+        connection = self._connections.to(step.server)
         return result_of(step, await call(self._library, connection, step, self._connector.headers()))
-
-    def _connection(self, server: str) -> Any:  # noqa: ANN401 - tritonclient has no types
-        if server not in self._connections:
-            self._connections[server] = self._connector.open(self._library, server)
-        return self._connections[server]
-
-    async def _look_up(self, timeout: float) -> None:
-        await asyncio.to_thread(self._pool.refresh, timeout)
-        for server in self._connections.keys() - set(self._pool.known):
-            del self._connections[server]  # as above
 
 
 def single_server(url: str, *, timeout: float, connect_timeout: float) -> TritonConfig:

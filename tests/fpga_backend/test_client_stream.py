@@ -173,6 +173,28 @@ def test_leaving_does_not_wait_for_a_server_that_hangs() -> None:
         assert not server.release.is_set()
 
 
+@pytest.mark.parametrize("kind", ["blocking", "asyncio"])
+def test_a_client_that_was_closed_sends_nothing_more(kind: str) -> None:
+    with FakeTriton() as server:
+        config = TritonConfig(servers=(server.url,))
+
+        async def ask() -> None:
+            client = AsyncTritonClient(config=config)
+            await client.infer("tracking", _event(0))
+            await client.close()
+            await client.infer("tracking", _event(0))
+
+        def ask_blocking() -> None:
+            client = TritonClient(config=config)
+            client.infer("tracking", _event(0))
+            client.close()
+            client.infer("tracking", _event(0))
+
+        with pytest.raises(ServiceError, match="the client was closed; open another one"):
+            ask_blocking() if kind == "blocking" else asyncio.run(ask())
+        assert len(server.requests) == 1
+
+
 def test_events_in_flight_are_positive() -> None:
     with pytest.raises(ConfigError, match="0 events in flight"):
         stream(Rehearsed(), "tracking", [], in_flight=0)
