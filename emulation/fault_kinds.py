@@ -21,8 +21,8 @@ from ..quantization import (
     TypedGraph,
     rebuild,
 )
-from .executor import Arrays
-from .faults import ALL_EXECUTORS, Change, Fault, InputFault, Vectors
+from .executor import EXECUTORS, Arrays
+from .faults import Change, Fault, InputFault, Vectors
 from .golden import compute_node, wrap
 from .inputs import Sizes
 
@@ -54,7 +54,7 @@ def possible_faults(graph: TypedGraph, vectors: Vectors, generator: np.random.Ge
             case Dense():
                 yield from _weight_bits(graph, node, generator)
                 yield from _bias_bits(graph, node, generator)
-                yield _accumulator(graph, node, vectors)
+                yield _accumulator(node, vectors)
             case EdgeGather():
                 yield [_gather_ends(graph, node)]
             case EdgeAggregate():
@@ -133,7 +133,7 @@ def _bias_bit(graph: TypedGraph, node: Dense, unit: int, bit: int, sound: Intege
     )
 
 
-def _accumulator(graph: TypedGraph, node: Node, vectors: Vectors) -> list[Fault]:
+def _accumulator(node: Node, vectors: Vectors) -> list[Fault]:
     """One bit less than the vectors use, or fewer still where that is hidden by saturation."""
     low, high = vectors.largest(node.name)
     used = FixedPoint.covering(low, high, fraction=0).width + (node.tensor.low < 0 <= low)
@@ -224,7 +224,7 @@ def _gather_ends(graph: TypedGraph, node: EdgeGather) -> Fault:
         changed=lambda values, _, sizes: compute_node(graph, node, [values[source], values[index][:, ::-1]], sizes),
         graph=None if sole else faulty,
         inputs=InputFault(index=index, target=other),
-        executors=ALL_EXECUTORS if sole else tuple(name for name in ALL_EXECUTORS if name != "rtl"),  # it has one index
+        executors=EXECUTORS if sole else tuple(name for name in EXECUTORS if name != "rtl"),  # it has one index
     )
 
 
@@ -246,7 +246,7 @@ def _aggregate(graph: TypedGraph, node: EdgeAggregate, vectors: Vectors) -> Iter
             )
         ]
     if node.mode == "sum":
-        yield _accumulator(graph, node, vectors)
+        yield _accumulator(node, vectors)
 
 
 def _concat_order(graph: TypedGraph, node: Concat) -> Fault:

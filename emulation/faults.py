@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..core import GraphError
 from ..quantization import Node, Output, Requantize, TypedGraph
-from .executor import Arrays
+from .executor import EXECUTORS, Arrays
 from .golden import GoldenExecutor, compute_node
 from .inputs import Sizes, check_inputs
 
@@ -33,7 +33,6 @@ KINDS = (
     "concat order",
     "add sign",
 )
-ALL_EXECUTORS = ("golden", "native", "numpy", "csim", "rtl")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,7 +89,7 @@ class Fault:
     graph: Callable[[], TypedGraph] | None = None
     accumulator_widths: Mapping[str, int] = field(default_factory=dict)
     inputs: InputFault | None = None
-    executors: tuple[str, ...] = ALL_EXECUTORS
+    executors: tuple[str, ...] = EXECUTORS
 
 
 class Vectors:

@@ -16,8 +16,9 @@ from ..quantization import EdgeAggregate, EdgeGather, Input, Maxima, Node, Typed
 from .executor import Arrays, wanted_nodes
 from .inputs import Sizes, check_inputs
 from .numpy_kernels import aggregate, compute
-from .numpy_plan import Numbers, Pass, Plan, any_edges, plan
+from .numpy_plan import Numbers, Pass, Plan, plan
 from .ranges import largest_value
+from .row_passes import any_edges
 
 Write = Callable[[str, slice, Numbers], None]
 """Takes the integers of some rows of a node."""

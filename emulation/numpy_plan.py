@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..quantization import Dense, EdgeAggregate, EdgeGather, Node, Requantize, TypedGraph
+from ..quantization import Dense, Node, Requantize, TypedGraph
 from .ranges import dense_shifts, holder, largest_partial_sum, largest_value, wider
+from .row_passes import row_passes
 
 Numbers = NDArray[Any]
 """Integers in float32, float64 or int64, whichever the plan says."""
@@ -83,7 +84,7 @@ class Plan:
 def plan(graph: TypedGraph) -> Plan:
     """Plan a graph."""
     kinds = {node.name: holder(largest_value(node.tensor)) for node in graph.nodes if not node.tensor.is_index}
-    passes = _passes(graph, kinds)
+    passes = tuple(_passes(graph, kinds))
     home = {node.name: number for number, step in enumerate(passes) for node in step.nodes}
     last_read: dict[str, int] = {}
     for number, step in enumerate(passes):
@@ -94,36 +95,10 @@ def plan(graph: TypedGraph) -> Plan:
     return Plan(graph=graph, passes=passes, last_read=last_read, kinds=kinds, layers=layers)
 
 
-def any_edges(graph: TypedGraph) -> bool:
-    """Whether every aggregate is requantized at once, so that a graph beyond the maxima has the same formats."""
-    aggregates = [node for node in graph.nodes if isinstance(node, EdgeAggregate)]
-    return all(isinstance(user, Requantize) for node in aggregates for user in graph.consumers(node.name))
-
-
-def _passes(graph: TypedGraph, kinds: Mapping[str, np.dtype]) -> tuple[Pass, ...]:
-    waiting = [node for node in graph.nodes if not node.tensor.is_index]
-    done = {node.name for node in graph.nodes if node.tensor.is_index}
-    passes: list[Pass] = []
-    while waiting:
-        first = next(node for node in waiting if all(source in done for source in node.inputs))
-        taken = [first] if isinstance(first, EdgeAggregate) else _row_wise(waiting, done, first.tensor.shape[0])
-        widest = max(node.tensor.width * kinds[node.name].itemsize for node in taken)
-        passes.append(Pass(nodes=tuple(taken), block=max(64, BLOCK_BYTES // widest)))
-        done |= {node.name for node in taken}
-        waiting = [node for node in waiting if node.name not in done]
-    return tuple(passes)
-
-
-def _row_wise(waiting: list[Node], done: set[str], dimension: object) -> list[Node]:
-    taken: dict[str, Node] = {}
-    for node in waiting:
-        if node.tensor.shape[0] != dimension or isinstance(node, EdgeAggregate):
-            continue
-        # A gather reads whole node tensors, which must be complete before the pass starts.
-        ready = done if isinstance(node, EdgeGather) else done | set(taken)
-        if all(source in ready for source in node.inputs):
-            taken[node.name] = node
-    return list(taken.values())
+def _passes(graph: TypedGraph, kinds: Mapping[str, np.dtype]) -> Iterator[Pass]:
+    for nodes in row_passes(graph, aggregates_alone=True):
+        widest = max(node.tensor.width * kinds[node.name].itemsize for node in nodes)
+        yield Pass(nodes=tuple(nodes), block=max(64, BLOCK_BYTES // widest))
 
 
 def _layer(graph: TypedGraph, node: Dense) -> Layer:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core import GraphError
 from ..hls_projects.rtl_project import RtlProject
+from ..hls_projects.rtl_simulation_beats import read_words
 from ..hls_projects.rtl_simulation_streams import Beats
 from ..quantization import TypedGraph
 from .executor import Arrays
@@ -43,7 +44,7 @@ class Flags:
         return self.too_many_nodes or self.too_many_edges
 
 
-NAMES = ("too_many_nodes", "too_many_edges", "index_out_of_range", "edges_out_of_order")
+NAMES = tuple(field.name for field in fields(Flags))
 
 
 def read_status(beats: Beats) -> list[Flags]:
@@ -52,7 +53,7 @@ def read_status(beats: Beats) -> list[Flags]:
     Raises:
         GraphError: The tags are not those of the headers, in order, or there are flags that nobody knows.
     """
-    words = np.ascontiguousarray(beats.data).view("<u4")
+    words = read_words(beats)
     wrong = np.flatnonzero(words[:, 0] != np.arange(len(words)))
     if len(wrong):
         place = int(wrong[0])

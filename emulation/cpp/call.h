@@ -8,6 +8,8 @@
 
 namespace hitfabric {
 
+constexpr int kRows = 64;  // of a block
+
 // Edges in the order of one of their ends: those of node n are order[first[n]] to order[first[n + 1] - 1].
 struct EdgesOfNodes {
   const std::int64_t* first;

@@ -16,10 +16,10 @@
 #include <immintrin.h>
 #endif
 
+#include "call.h"
+
 namespace hitfabric {
 namespace {
-
-constexpr int kRows = 64;
 
 #if defined(HITFABRIC_AVX512VNNI)
 constexpr int kLanes = 16;

@@ -1,42 +1,23 @@
-// Entry of a compiled network: checks, memory, threads, and the choice of the instruction set. Compiled once, for the
-// oldest processor, and linked with the generated passes of a network.
-#include <pthread.h>
-#include <sched.h>
-
+// Entry of a compiled network: checks, memory, work for threads, and the choice of the instruction set. Compiled once,
+// for the oldest processor, and linked with the generated passes of a network.
 #include <algorithm>
-#include <atomic>
 #include <climits>
-#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <functional>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <string>
 #include <utility>
 #include <vector>
 
-#if defined(__x86_64__) && defined(__linux__)
-#include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
-
 #include "call.h"
-
-// Tests emulate the AMX instructions.
-#if defined(HITFABRIC_EMULATED_TILES)
-#define HITFABRIC_AMX_HERE true
-#else
-#define HITFABRIC_AMX_HERE amx_granted()
-#endif
+#include "call_threads.h"
+#include "processor.h"
 
 namespace hitfabric {
 namespace {
 
-constexpr int kRows = 64;
 constexpr std::int64_t kBehind = 16 * kRows;             // dwords that matrices may reach beyond a tile
 constexpr std::int64_t kOperationsOfThread = 8'000'000;  // below, starting a thread costs more than it saves
 constexpr int kBlocksTaken = 4;
@@ -54,84 +35,6 @@ Memory allocate(std::int64_t dwords) {
   if (memory == nullptr) throw std::bad_alloc();
   return Memory(static_cast<std::int32_t*>(memory));
 }
-
-// Work of one phase, which threads take piece by piece. Nobody waits for a thread that has not begun, only for pieces
-// that are being computed: on a busy machine a thread may come late, or find everything done.
-class Pieces {
- public:
-  explicit Pieces(std::int64_t total) : total_(total) {}
-
-  // First of `count` pieces that are now the caller's; none are left where it is not below the total.
-  std::int64_t take(std::int64_t count) { return next_.fetch_add(count, std::memory_order_relaxed); }
-
-  void finish(std::int64_t count) {
-    if (done_.fetch_add(count, std::memory_order_acq_rel) + count < total_) return;
-    const std::lock_guard<std::mutex> lock(mutex_);
-    all_done_.notify_all();
-  }
-
-  void wait() {
-    for (int turn = 0; turn < kTurns; ++turn) {
-      if (complete()) return;
-    }
-    std::unique_lock<std::mutex> lock(mutex_);
-    all_done_.wait(lock, [&] { return complete(); });
-  }
-
- private:
-  static constexpr int kTurns = 4000;  // some microseconds
-
-  bool complete() const { return done_.load(std::memory_order_acquire) >= total_; }
-
-  std::int64_t total_;
-  std::atomic<std::int64_t> next_{0}, done_{0};
-  std::mutex mutex_;
-  std::condition_variable all_done_;
-};
-
-// A thread that begins on another core than its creator. Left to itself, the system often starts it on the same one,
-// and moves it only after some milliseconds, when small calls have ended.
-class Helper {
- public:
-  explicit Helper(std::function<void()> work) : work_(std::move(work)) {
-    pthread_attr_t attributes;
-    if (pthread_attr_init(&attributes) != 0) return;
-    elsewhere(attributes);
-    begun_ = pthread_create(&thread_, &attributes, run, this) == 0;
-    pthread_attr_destroy(&attributes);
-  }
-
-  Helper(const Helper&) = delete;
-  Helper& operator=(const Helper&) = delete;
-
-  ~Helper() {
-    if (begun_) pthread_join(thread_, nullptr);
-  }
-
-  bool begun() const { return begun_; }
-
- private:
-  static void* run(void* self) {
-    static_cast<Helper*>(self)->work_();
-    return nullptr;
-  }
-
-  static void elsewhere(pthread_attr_t& attributes) {
-#if defined(__GLIBC__)
-    cpu_set_t cores;
-    if (sched_getaffinity(0, sizeof(cores), &cores) != 0 || CPU_COUNT(&cores) < 2) return;
-    const int here = sched_getcpu();
-    if (here >= 0) CPU_CLR(here, &cores);
-    pthread_attr_setaffinity_np(&attributes, sizeof(cores), &cores);
-#else
-    (void)attributes;
-#endif
-  }
-
-  std::function<void()> work_;
-  pthread_t thread_{};
-  bool begun_ = false;
-};
 
 // Memory of a call that all its threads share.
 struct Shared {
@@ -278,38 +181,6 @@ int useful_threads(const Program& program, const Call& call, int most) {
   }
   const std::int64_t useful = operations / kOperationsOfThread;
   return static_cast<int>(std::max<std::int64_t>(1, std::min<std::int64_t>(most, useful)));
-}
-
-#if defined(__x86_64__) && defined(__linux__)
-// AMX registers are large: the kernel gives them to processes that ask.
-bool amx_granted() {
-  constexpr unsigned kTile = 1u << 24, kInt8 = 1u << 25;
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kTile) == 0 || (d & kInt8) == 0) return false;
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
-#else
-bool amx_granted() { return false; }
-#endif
-
-bool in_processor(const char* instructions) {
-  const auto is = [&](const char* name) { return std::strcmp(instructions, name) == 0; };
-#if defined(__x86_64__)
-  if (is("amx")) {
-    static const bool granted = HITFABRIC_AMX_HERE;
-    return granted && in_processor("avx512vnni");
-  }
-  if (is("avx512vnni")) {
-    return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512cd");
-  }
-  if (is("avx2")) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-  }
-#endif
-  return is("plain");
 }
 
 const Program* choose(const char* instructions) {
