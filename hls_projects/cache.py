@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..core import GraphError, ToolError, cache_directory
+from ..core import ToolError, cache_directory
 from ..quantization import TypedGraph
-from .lock_file import locked
+from .manifest import load_or_write
 from .project import HlsProject, ProjectConfig
 from .writer import write_project
 
@@ -43,13 +43,11 @@ def cached_project(
     ]
     key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
     place = cache_directory() / "projects" / f"{graph.name}-{key}"
-    with locked(place.with_name(f".{place.name}.lock")):
-        if place.is_dir():
-            try:
-                return HlsProject.load(place)
-            except GraphError:
-                pass  # damaged since: a cache is written again
-        return write_project(graph, place, config=config, accumulator_widths=accumulator_widths)
+    return load_or_write(
+        place,
+        load=HlsProject.load,
+        write=lambda folder: write_project(graph, folder, config=config, accumulator_widths=accumulator_widths),
+    )
 
 
 def _writer_digest() -> str:

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..core import ToolError, atomic_file, find_tool
+from .manifest import MANIFEST
 from .precompiled import precompiled_header
-from .project import ENTRY_FILE, MANIFEST, HlsProject
+from .project import ENTRY_FILE, HlsProject
 from .streams import BOUNDED_FOLDER, check_has_streams
 
 # -O2 compiles up to 40 % longer and runs no faster (interaction network: 5.6 s and 6.8 ms a graph with -O1, 7.7 s and

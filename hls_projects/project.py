@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from ..core import ConfigError, GraphError, StrictModel
+from ..core import ConfigError, StrictModel
 from ..quantization import TypedGraph
+from .manifest import GRAPH_FOLDER, checked_graph, file_hash, read_manifest, save_manifest
 
-MANIFEST = "project.json"
-GRAPH_FOLDER = "typed_graph"
 ENTRY_FILE = "csim_entry.cpp"
 MAXIMAL_PARALLELISM = 64  # lanes; the aggregate keeps a bank of the node memory for each of them
-REMEDY = "write the project again with hitfabric build"
-
+COMMAND = "hitfabric build"
 
 Backend = Literal["Vitis", "Vivado", "Quartus"]
 Design = Literal["throughput", "dataflow"]
@@ -142,17 +138,11 @@ class HlsProject:
         Raises:
             GraphError: A file is missing, malformed or altered.
         """
-        stored = _read_manifest(directory)
-        for name, digest in stored.sha256.items():
-            if _file_hash(directory, name) != digest:
-                raise GraphError(f"{directory / name} differs from {MANIFEST}", remedy=REMEDY)
-        graph = TypedGraph.load(directory / GRAPH_FOLDER)
-        if graph.digest != stored.graph_digest:
-            raise GraphError(f"{directory / GRAPH_FOLDER} is not the graph of the project", remedy=REMEDY)
+        stored = read_manifest(ProjectFile, directory, command=COMMAND)
         return cls(
             directory=directory,
             name=stored.name,
-            graph=graph,
+            graph=checked_graph(directory, stored.sha256, stored.graph_digest, command=COMMAND),
             config=stored.config,
             traced=stored.traced,
             accumulator_widths=stored.accumulator_widths,
@@ -175,27 +165,6 @@ def write_manifest(project: HlsProject) -> None:
         traced=project.traced,
         accumulator_widths=project.accumulator_widths,
         hls4ml_version=version("hls4ml"),
-        sha256={file: _file_hash(directory, file) for file in files},
+        sha256={file: file_hash(directory / file, command=COMMAND) for file in files},
     )
-    (directory / MANIFEST).write_text(json.dumps(stored.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
-
-
-def _read_manifest(directory: Path) -> ProjectFile:
-    path = directory / MANIFEST
-    try:
-        return ProjectFile.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise GraphError(
-            f"cannot read {path}: {error.strerror}", remedy="give a project written by hitfabric build"
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise GraphError(f"{path}: {place or 'file'}: {first['msg']}", remedy=REMEDY) from error
-
-
-def _file_hash(directory: Path, name: str) -> str:
-    try:
-        return hashlib.sha256((directory / name).read_bytes()).hexdigest()
-    except OSError as error:
-        raise GraphError(f"cannot read {directory / name}: {error.strerror}", remedy=REMEDY) from error
+    save_manifest(directory, stored)

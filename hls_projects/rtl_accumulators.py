@@ -23,7 +23,6 @@ class Accumulator:
         low: Smallest value kept.
         lanes: Edges per cycle.
         banks: Nodes read per cycle.
-        node_bits: Bits of a node's place.
         scatter: How edges that meet are resolved.
     """
 
@@ -37,13 +36,10 @@ class Accumulator:
     high: int
     lanes: int
     banks: int
-    node_bits: int
     scatter: Scatter
 
     @classmethod
-    def of(
-        cls, graph: TypedGraph, node: EdgeAggregate, *, config: RtlConfig, banks: int, node_bits: int
-    ) -> Accumulator:
+    def of(cls, graph: TypedGraph, node: EdgeAggregate, *, config: RtlConfig, banks: int) -> Accumulator:
         """The narrowest accumulator whose readers cannot tell it from the exact one."""
         tensor = node.tensor
         enough = _enough(graph, node)
@@ -62,7 +58,6 @@ class Accumulator:
             high=(1 << bits) - 1 if saturates else tensor.high,
             lanes=config.edge_lanes,
             banks=banks,
-            node_bits=node_bits,
             scatter=config.scatter,
         )
 
@@ -70,11 +65,6 @@ class Accumulator:
     def ordered(self) -> bool:
         """Whether edges must ascend by the node they are summed at."""
         return self.scatter == "ordered"
-
-    @property
-    def row_bits(self) -> int:
-        """Address bits of one bank."""
-        return self.node_bits - (self.banks - 1).bit_length()
 
     @property
     def levels(self) -> int:

@@ -8,13 +8,13 @@ from typing import Literal
 
 from ..core import GraphError, atomic_directory
 from ..quantization import TypedGraph
-from .project import GRAPH_FOLDER
+from .manifest import GRAPH_FOLDER
 from .rtl_config import RtlConfig
 from .rtl_cores import write_core
 from .rtl_engine_layout import Layout, Stage, plan_layout
 from .rtl_engine_top import top_text
 from .rtl_fields import Core, Field
-from .rtl_passes import NAMES, Domain, Pass, split_passes
+from .rtl_passes import NAMES, Domain, Pass, handed_on, split_passes
 from .rtl_project import ENGINE_TOP, ROOM, RtlPass, RtlProject, RtlStream, write_rtl_manifest
 
 STATIC = ROOM / "rtl"
@@ -63,17 +63,10 @@ def write_engine(graph: TypedGraph, directory: Path, *, config: RtlConfig) -> Rt
     return RtlProject.load(directory)
 
 
-def needed(graph: TypedGraph, work: Pass) -> tuple[str, ...]:
-    """Tensors that a pass hands on: to memories, accumulators and outputs, each once."""
-    scattered = [graph[name].inputs[0] for name in work.scatters]
-    leaving = [graph[name].inputs[0] for name in work.outputs]
-    return tuple(dict.fromkeys([*work.stores, *work.gathered, *scattered, *leaving]))
-
-
 def _core(layout: Layout, work: Pass, directory: Path) -> Core | None:
     """The core of a pass; None where it computes nothing."""
     made = set(work.core)
-    outputs = [name for name in needed(layout.graph, work) if name in made]
+    outputs = [name for name in handed_on(layout.graph, work) if name in made]
     if not outputs:
         return None
     used = {source for name in work.core for source in layout.graph[name].inputs}

@@ -172,12 +172,11 @@ def plan_layout(graph: TypedGraph, passes: tuple[Pass, ...], config: RtlConfig) 
 
     Returns:
         The layout.
-
     """
     lanes = [config.lanes("N", level=level) for level in (0, 2)]
     node_bits = max(1, ceil_log2(graph.maxima.nodes), *(ceil_log2(count) + 1 for count in lanes))
     accumulators = {
-        node.name: Accumulator.of(graph, node, config=config, banks=config.lanes("N", level=2), node_bits=node_bits)
+        node.name: Accumulator.of(graph, node, config=config, banks=config.lanes("N", level=2))
         for node in graph.nodes
         if isinstance(node, EdgeAggregate)
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..core import GraphError
 from .rtl_engine_layout import Layout, Link, Stage, ceil_log2
 from .rtl_fields import Field
-from .rtl_passes import NAMES
+from .rtl_passes import NAMES, handed_on
 from .rtl_project import RtlStream
 
 
@@ -260,9 +260,10 @@ class PassText:
             f".row_out({found}[{lane * width_out}+:{width_out}]));"
             for lane in range(lanes)
         ]
+        leaving = handed_on(self._layout.graph, stage.work)
         for name, value in list(self._values.items()):
             wire = value.wire.removeprefix(f"{self._name}_")
-            if name in self._handed_on():
+            if name in leaving:
                 late = self._delayed(f"late_{wire}", value.field.width * lanes, value.wire, core.latency)
                 self._values[name] = Value(wire=late, field=value.field)
         offset = 0
@@ -270,11 +271,6 @@ class PassText:
             picked = self._picked(f"out_{len(self._values)}", found, width_out, offset, field.width)
             self._values[field.tensor] = Value(wire=picked, field=field)
             offset += field.width
-
-    def _handed_on(self) -> set[str]:
-        graph, work = self._layout.graph, self._stage.work
-        consumed = {graph[name].inputs[0] for name in (*work.scatters, *work.outputs)}
-        return {*work.stores, *work.gathered, *consumed}
 
 
 def _interleaved(parts: Sequence[tuple[str, int]], lanes: int) -> str:

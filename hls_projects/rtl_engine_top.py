@@ -11,7 +11,6 @@ from .rtl_passes import NAMES
 from .rtl_project import ENGINE_TOP, RtlStream
 
 TAG_BITS = 32
-REPORT_BITS = 36  # tag and four flags
 
 
 def top_text(layout: Layout, stages: Sequence[Stage], streams: Sequence[RtlStream]) -> str:

@@ -80,6 +80,12 @@ def domain_of(graph: TypedGraph, name: str) -> Domain:
     return domain
 
 
+def handed_on(graph: TypedGraph, work: Pass) -> tuple[str, ...]:
+    """Tensors that a pass hands on: to memories, accumulators and outputs, each once."""
+    consumed = [graph[name].inputs[0] for name in (*work.scatters, *work.outputs)]
+    return tuple(dict.fromkeys([*work.stores, *work.gathered, *consumed]))
+
+
 def _check_domains(graph: TypedGraph) -> None:
     for node in graph.nodes:
         rows = node.tensor.shape[0]

@@ -9,12 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
-
 from ..core import GraphError, StrictModel, cache_directory
 from ..quantization import TypedGraph
-from .lock_file import locked
-from .project import GRAPH_FOLDER, MANIFEST
+from .manifest import GRAPH_FOLDER, checked_graph, file_hash, load_or_write, read_manifest, save_manifest
 from .rtl_config import RtlConfig
 from .rtl_fields import Core, Field
 from .rtl_passes import Domain
@@ -23,7 +20,7 @@ ENGINE_TOP = "hitfabric_engine"
 ROOM = Path(__file__).parent
 WRITERS = ("rtl_engine*.py", "rtl_core*.py", "rtl_passes.py", "rtl_accumulators.py", "rtl_fields.py", "rtl_config.py")
 WRITERS += ("rtl_project.py",)
-REMEDY = "write the project again with hitfabric build --rtl"
+COMMAND = "hitfabric build --rtl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,17 +121,11 @@ class RtlProject:
             GraphError: A file is missing, malformed or altered.
         """
         directory = directory.absolute()
-        stored = _read_manifest(directory)
-        for name, digest in stored.sha256.items():
-            if _file_hash(directory / name) != digest:
-                raise GraphError(f"{directory / name} differs from {MANIFEST}", remedy=REMEDY)
-        graph = TypedGraph.load(directory / GRAPH_FOLDER)
-        if graph.digest != stored.graph_digest:
-            raise GraphError(f"{directory / GRAPH_FOLDER} is not the graph of the project", remedy=REMEDY)
+        stored = read_manifest(RtlProjectFile, directory, command=COMMAND)
         return cls(
             directory=directory,
             top=stored.top,
-            graph=graph,
+            graph=checked_graph(directory, stored.sha256, stored.graph_digest, command=COMMAND),
             sources=tuple(directory / name for name in stored.sources),
             streams=stored.streams,
             config=stored.config,
@@ -174,10 +165,9 @@ def write_rtl_manifest(project: RtlProject) -> None:
         passes=project.passes,
         cores=tuple(_moved(core, directory, inside=True) for core in project.cores),
         edge_order=project.edge_order,
-        sha256={name: _file_hash(directory / name) for name in [*names, *kept]},
+        sha256={name: file_hash(directory / name, command=COMMAND) for name in [*names, *kept]},
     )
-    text = json.dumps(TypeAdapter(RtlProjectFile).dump_python(stored, mode="json"), indent=1)
-    (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    save_manifest(directory, stored)
 
 
 def write_rtl_project(graph: TypedGraph, directory: Path, *, config: RtlConfig | None = None) -> RtlProject:
@@ -218,13 +208,9 @@ def cached_rtl_project(graph: TypedGraph, *, config: RtlConfig | None = None) ->
     made_from = [graph.digest, config.model_dump(mode="json"), rtl_writer_digest()]
     key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
     place = cache_directory() / "rtl" / f"{graph.name}-{key}"
-    with locked(place.with_name(f".{place.name}.lock")):
-        if place.is_dir():
-            try:
-                return RtlProject.load(place)
-            except GraphError:
-                pass  # damaged since: a cache is written again
-        return write_rtl_project(graph, place, config=config)
+    return load_or_write(
+        place, load=RtlProject.load, write=lambda folder: write_rtl_project(graph, folder, config=config)
+    )
 
 
 def rtl_writers() -> list[Path]:
@@ -248,24 +234,3 @@ def _moved(core: Core, directory: Path, *, inside: bool = False) -> Core:
     """A core whose files are named within the project's folder, or from the root again."""
     paths = tuple(path.relative_to(directory) if inside else directory / path for path in core.sources)
     return replace(core, sources=paths)
-
-
-def _read_manifest(directory: Path) -> RtlProjectFile:
-    path = directory / MANIFEST
-    try:
-        return RtlProjectFile.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise GraphError(
-            f"cannot read {path}: {error.strerror}", remedy="give a project written by hitfabric build --rtl"
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise GraphError(f"{path}: {place or 'file'}: {first['msg']}", remedy=REMEDY) from error
-
-
-def _file_hash(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise GraphError(f"cannot read {path}: {error.strerror}", remedy=REMEDY) from error

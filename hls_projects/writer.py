@@ -16,7 +16,8 @@ from ..quantization import TypedGraph
 from .entry import Ports, entry_source, testbench_source
 from .extension import register
 from .layers import DENSE_LAYERS, LayerPlan, plan_layers
-from .project import ENTRY_FILE, GRAPH_FOLDER, HlsProject, ProjectConfig, write_manifest
+from .manifest import GRAPH_FOLDER
+from .project import ENTRY_FILE, HlsProject, ProjectConfig, write_manifest
 from .quartus import check_quartus, quartus_ports, signed_accumulators, trace_each_layer
 from .streams import BACKENDS as BOUNDED_BACKENDS
 from .streams import set_stream_depths, write_bounded
@@ -93,7 +94,7 @@ def write_project(
         if config.io_type == "io_stream" and config.backend in BOUNDED_BACKENDS:
             write_bounded(temporary, name, inputs=len(graph.inputs))
         _load_weights_from_tables(temporary, synthesis_macro=SYNTHESIS_MACRO[config.backend])
-        _make_reproducible(temporary, stamp=model.config.get_config_value("Stamp"), digest=graph.digest)
+        _make_reproducible(temporary, digest=graph.digest)
         (temporary / ENTRY_FILE).write_text(entry_source(name, plan, model, ports), encoding="utf-8")
         (temporary / f"{name}_test.cpp").write_text(testbench_source(name, model, graph, ports), encoding="utf-8")
         write_vendor_files(temporary, name=name, graph=graph, config=config, model=model)
@@ -199,7 +200,9 @@ def _load_weights_from_tables(directory: Path, *, synthesis_macro: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _make_reproducible(directory: Path, *, stamp: str, digest: str) -> None:
+def _make_reproducible(directory: Path, *, digest: str) -> None:
     settings = directory / "hls4ml_config.yml"
-    text = settings.read_text(encoding="utf-8")
-    settings.write_text(text.replace(str(directory), ".").replace(stamp, digest[: len(stamp)]), encoding="utf-8")
+    text = settings.read_text(encoding="utf-8").replace(str(directory), ".")
+    # hls4ml's random stamp, in quotes where it reads as a number
+    text = re.sub(r"^Stamp: .*$", f"Stamp: '{digest[:8]}'", text, flags=re.MULTILINE)
+    settings.write_text(text, encoding="utf-8")

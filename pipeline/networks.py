@@ -10,7 +10,7 @@ from typing import Literal
 
 from ..core import ConfigError, DataError
 from ..fpga_backend import NETWORKS
-from ..hls_projects.project import GRAPH_FOLDER, MANIFEST
+from ..hls_projects.manifest import GRAPH_FOLDER, MANIFEST
 from ..models.zoo import zoo_names, zoo_path
 from ..quantization import TypedGraph
 from .layout import (

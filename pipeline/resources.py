@@ -8,7 +8,7 @@ from pathlib import Path
 from ..core import ConfigError, RunDirectory
 from ..hls_projects import HlsProject
 from ..hls_projects.estimates import DSP_WEIGHT, estimate
-from ..hls_projects.project import MANIFEST
+from ..hls_projects.manifest import MANIFEST
 from ..hls_projects.report_figure import ReportFigure
 from ..hls_projects.synthesis_reports import project_reports
 from ..reports.records import Project, ProjectFigure, Projects

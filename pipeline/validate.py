@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeInt
 
 from ..core.spreading import SpreadConfig, open_spread
 from ..emulation import EXECUTORS, GraphCoverage, Ladder, MutationResult
-from ..hls_projects.project import MANIFEST
+from ..hls_projects.manifest import MANIFEST
 from ..hls_projects.rtl_config import RtlConfig
 from ..quantization import TypedGraph
 from .bench import Bench, BenchConfig, design_of

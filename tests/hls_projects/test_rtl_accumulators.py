@@ -27,7 +27,7 @@ def summed(message: FixedPoint, readers: list[FixedPoint], *, mode: str = "sum",
 def accumulator(graph: TypedGraph) -> Accumulator:
     node = graph["total"]
     assert isinstance(node, EdgeAggregate)
-    return Accumulator.of(graph, node, config=RtlConfig(), banks=2, node_bits=3)
+    return Accumulator.of(graph, node, config=RtlConfig(), banks=2)
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hitfabric.hls_projects.project import GRAPH_FOLDER
+from hitfabric.hls_projects.manifest import GRAPH_FOLDER
 from hitfabric.hls_projects.rtl_config import RtlConfig
 from hitfabric.hls_projects.rtl_fields import Field
 from hitfabric.hls_projects.rtl_project import RtlProject, RtlStream, write_rtl_manifest
