@@ -155,11 +155,11 @@ class BatchCluster:
         Raises:
             ToolError: The batch system refuses the jobs.
         """
-        before = set(self._cluster.worker_spec) - set(lost)
+        running = set(self._cluster.workers) - set(lost)
         try:
             self._cluster.sync(self._settle, lost)
         except (OSError, RuntimeError, ValueError) as error:
-            for name in set(self._cluster.worker_spec) - before:  # so that they are submitted when it is tried again
+            for name in set(self._cluster.worker_spec) - running:  # so that they are submitted when it is tried again
                 del self._cluster.worker_spec[name]
                 self._cluster.workers.pop(name, None)
             raise ToolError(
@@ -168,9 +168,10 @@ class BatchCluster:
             ) from error
 
     async def _settle(self, lost: Sequence[Any]) -> None:
-        specification = self._cluster.worker_spec
         for name in lost:
-            del specification[name]
+            if job := self._cluster.workers.pop(name, None):
+                await job.close()
+        specification = self._cluster.worker_spec
         while len(specification) < self._config.jobs:
             specification.update(self._cluster.new_worker_spec())
         await self._cluster
@@ -184,8 +185,7 @@ class BatchCluster:
             if workers & there:
                 self._seen[name] = now
         lost = [name for name, seen in self._seen.items() if now - seen > LOST_SECONDS]
-        missing = len(self._cluster.worker_spec) - len(lost) < self._config.jobs
-        if not missing or now < self._next_try:
+        if len(self._cluster.workers) - len(lost) >= self._config.jobs or now < self._next_try:
             return
         for name in lost:
             del self._seen[name]
