@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,13 @@ def test_the_engineer_synthesises() -> None:
     assert "{'filter': {'native': 0, 'csim': 0}}" in printed
     assert "planted faults caught" in printed
     assert "estimated: " in printed
+    assert "create_clock -period $clock_period" in printed, "what the HLS tool is told"
+    assert "reuse factor 4: 350 multipliers" in printed
+    assert re.search(r"^LUT +\d+ +synthesised \(Yosys\)$", printed, flags=re.MULTILINE)
+    assert re.search(
+        r"^\d+ integers of the Verilog compared: {'sector_interaction_network': {'rtl': 0}}$", printed, flags=re.M
+    )
+    assert "CycleFigures(graphs=10, " in printed
 
 
 @pytest.mark.slow
