@@ -2,7 +2,7 @@
 //
 //   g++ -std=c++17 -O2 -Wall -Wextra -Werror -o track_event track_event.cpp
 //   hitfabric serve                                   # in another terminal
-//   ./track_event event000009030-hits.csv [--server 127.0.0.1:8000] [--labels FILE]
+//   ./track_event event000009030-hits.csv [--server 127.0.0.1:8000] [--model tracking] [--labels FILE]
 //
 // The contract is the wire's: KServe's inference protocol v2 over HTTP with its binary tensor extension.
 // `FEATURES` FP32 [hits, 3] (r in mm, phi in rad, z in mm) gives `LABELS` INT64 [hits], -1 for no track.
@@ -25,8 +25,12 @@ namespace {
 constexpr int kTimeoutSeconds = 120;
 const std::set<int> kPixelVolumes = {7, 8, 9};  // those the shipped networks were trained on
 
+constexpr const char* kUsage =
+    "track_event HITS.csv [--server 127.0.0.1:8000] [--model tracking] [--labels FILE]\n"
+    "HITS.csv: plain TrackML CSV; unpack a .csv.gz with gunzip. --model: as the server calls it.";
+
 struct Options {
-  std::string hits, labels;
+  std::string hits, labels, model = "tracking";
   http::Address server{"127.0.0.1", "8000"};
 };
 
@@ -39,15 +43,17 @@ Options parse(int count, char** words) {
       const std::size_t colon = text.rfind(':');
       if (colon == std::string::npos) throw std::runtime_error("--server takes host:port");
       options.server = {text.substr(0, colon), text.substr(colon + 1)};
+    } else if (word == "--model" && i + 1 < count) {
+      options.model = words[++i];
     } else if (word == "--labels" && i + 1 < count) {
       options.labels = words[++i];
     } else if (options.hits.empty() && word.rfind("--", 0) != 0) {
       options.hits = word;
     } else {
-      throw std::runtime_error("cannot use argument " + word);
+      throw std::runtime_error("cannot use argument " + word + "; " + kUsage);
     }
   }
-  if (options.hits.empty()) throw std::runtime_error("give a hits file in TrackML CSV layout");
+  if (options.hits.empty()) throw std::runtime_error(std::string("give a hits file; ") + kUsage);
   return options;
 }
 
@@ -102,8 +108,8 @@ http::Answer ask(const http::Address& server, const std::string& what, const std
 }
 
 // What the server says it takes and gives, before the first event.
-void check_metadata(const http::Address& server) {
-  const std::string json = ask(server, "GET /v2/models/tracking", "", "").body;
+void check_metadata(const http::Address& server, const std::string& model) {
+  const std::string json = ask(server, "GET /v2/models/" + model, "", "").body;
   const std::string features = object_named(json, "FEATURES"), labels = object_named(json, "LABELS");
   require(features, "\"datatype\":\"FP32\"");
   require(features, "\"shape\":[-1,3]");
@@ -111,7 +117,8 @@ void check_metadata(const http::Address& server) {
   require(labels, "\"shape\":[-1]");
 }
 
-std::vector<std::int64_t> track(const http::Address& server, const std::vector<float>& features) {
+std::vector<std::int64_t> track(const http::Address& server, const std::string& model,
+                                const std::vector<float>& features) {
   const std::size_t hits = features.size() / 3, bytes = features.size() * sizeof(float);
   std::ostringstream json;
   json << R"({"inputs":[{"name":"FEATURES","datatype":"FP32","shape":[)" << hits
@@ -122,7 +129,7 @@ std::vector<std::int64_t> track(const http::Address& server, const std::vector<f
       "Content-Type: application/octet-stream\r\nInference-Header-Content-Length: " + std::to_string(body.size()) +
       "\r\n";
   body.append(reinterpret_cast<const char*>(features.data()), bytes);
-  http::Answer answer = ask(server, "POST /v2/models/tracking/infer", headers, body);
+  http::Answer answer = ask(server, "POST /v2/models/" + model + "/infer", headers, body);
 
   const std::size_t head = http::to_size(answer.headers["inference-header-content-length"]);
   if (head > answer.body.size()) throw std::runtime_error("the answer's JSON is longer than the answer");
@@ -139,8 +146,8 @@ std::vector<std::int64_t> track(const http::Address& server, const std::vector<f
 
 int run(const Options& options) {
   const std::vector<float> features = read_features(options.hits);
-  check_metadata(options.server);
-  const std::vector<std::int64_t> labels = track(options.server, features);
+  check_metadata(options.server, options.model);
+  const std::vector<std::int64_t> labels = track(options.server, options.model, features);
   if (!options.labels.empty()) {
     std::ofstream file(options.labels);
     for (const std::int64_t label : labels) file << label << '\n';

@@ -167,6 +167,8 @@ def test_the_cpp_example_says_what_is_wrong(server: TritonServer, program: Path,
         ([file, "--server", f"127.0.0.1:{server.ports.http}"], "the server answers 400: .*FEATURES"),
         ([file, "--server", f"127.0.0.1:{port}"], f"no server answers at 127.0.0.1:{port}"),
         ([tmp_path / "nothing"], "cannot read .*nothing"),
+        ([file, "--server", f"127.0.0.1:{server.ports.http}", "--model", "itk"], "404: .*unknown model: 'itk'"),
+        (["--help"], "cannot use argument --help; track_event HITS.csv"),
         ([], "give a hits file"),
     ]
     for arguments, message in cases:
