@@ -206,15 +206,25 @@ class RtlExecutor:
             DataError, DeadlockError: As `run`.
 
         """
+        return CycleFigures.of(*self.time_graphs(batches))
+
+    def time_graphs(self, batches: Sequence[Arrays]) -> tuple[GraphCycles, GraphCycles]:
+        """When each graph of a workload goes in and comes out without stalls: alone in the engine, and back to back.
+
+        Args:
+            batches: As `measure_cycles` takes them.
+
+        Raises:
+            GraphError, DataError, DeadlockError: As `measure_cycles`.
+
+        """
         if len(batches) < 2:
             raise GraphError(f"{len(batches)} graphs have no interval between them", remedy="give two or more")
         stalls, self.stalls = self.stalls, 0.0
         try:
-            alone = self._cycles_of(batches, window=1)
-            streamed = self._cycles_of(batches, window=0)
+            return self._cycles_of(batches, window=1), self._cycles_of(batches, window=0)
         finally:
             self.stalls = stalls
-        return CycleFigures.of(alone, streamed)
 
     def _cycles_of(self, batches: Sequence[Arrays], *, window: int) -> GraphCycles:
         self.stream_graphs(batches, window=window)

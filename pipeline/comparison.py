@@ -9,7 +9,9 @@ from ..core import progress
 from ..core.spread import Workers
 from ..fpga_backend import Chain
 from ..quantization import TypedGraph
+from ..reports.size_record import GraphSizes
 from .bench import Arrays, Bench, Compare, FormatVectors, Prepare
+from .graph_sizes import network_limit
 from .networks import Selection
 from .parts import Parts
 from .run_key import vectors_digest
@@ -127,6 +129,18 @@ class Comparison:
             maxima = self.graphs[sector].maxima
             wanted = Wanted(hits=0, edges=0, graphs=config.graph_count, everything=config.everything)
             yield from sector_batches(config.graphs, maxima, wanted, self.taken, limit=SECTOR_GRAPH_FILES)
+
+    def graph_sizes(self) -> Iterator[GraphSizes]:
+        """Sizes of the graphs of events and sectors: those compared, and those left out as larger than the maxima."""
+        for network in self.selection.networks:
+            source = self.config.graphs if network.feed == "sector" else self.config.events
+            if network.feed is None or source is None:
+                continue
+            limit = network_limit(self.graphs[network.name].maxima, network.name)
+            for kind, counts in (("compared", self.taken.sizes), ("left out", self.taken.beyond)):
+                if counts.get(network.feed):
+                    kind = f"graph for {network.name}, {kind}"
+                    yield GraphSizes.of(counts[network.feed], kind=kind, sample=source.name, limit=limit)
 
     def sample(self) -> str:
         """What was compared, in words."""

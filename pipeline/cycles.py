@@ -11,9 +11,11 @@ import numpy as np
 from ..core import progress
 from ..core.spread import Workers
 from ..emulation.inputs import check_inputs
-from ..emulation.rtl_cycles import CycleFigures
+from ..emulation.rtl_cycles import CycleFigures, GraphCycles
 from ..quantization import TypedGraph
+from ..reports.cycles_record import NetworkCycles
 from .bench import Arrays, Bench, rtl_config_of
+from .graph_sizes import network_limit
 from .networks import Network
 from .sector_workload import sector_workload
 from .vectors import random_batch
@@ -36,6 +38,7 @@ class CycleCount:
         left_out: Graphs of the workload that are larger than the maxima.
         mismatches: Integers of the outputs that differ from the golden executor's.
         figures: The cycles.
+        by_graph: The cycles graph by graph.
     """
 
     network: str
@@ -44,11 +47,12 @@ class CycleCount:
     left_out: int
     mismatches: int
     figures: CycleFigures
+    by_graph: NetworkCycles
 
     def record(self) -> dict[str, Any]:
         """JSON value; the kind of figure stands in it."""
-        values = {key: value for key, value in asdict(self).items() if key not in ("figures", "sector")}
-        return {**asdict(self.figures), **values, "kind": "simulated"}
+        values = {key: getattr(self, key) for key in ("network", "workload", "left_out", "mismatches")}
+        return {**asdict(self.figures), **values, "kind": self.by_graph.kind}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,7 +73,7 @@ class MeasureCycles:
     def run(self, bench: Bench) -> CycleCount:
         """The count."""
         executor, golden = bench.rtl(self.network), bench.golden(self.network)
-        figures = executor.measure_cycles(self.batches)
+        alone, streamed = executor.time_graphs(self.batches)
         found = executor.run_many(self.batches)
         mismatches = 0
         for inputs, outputs in zip(self.batches, found, strict=True):
@@ -81,7 +85,26 @@ class MeasureCycles:
             sector=self.sector,
             left_out=self.left_out,
             mismatches=mismatches,
-            figures=figures,
+            figures=CycleFigures.of(alone, streamed),
+            by_graph=self._by_graph(executor.graph, alone, streamed, mismatches=mismatches),
+        )
+
+    def _by_graph(
+        self, graph: TypedGraph, alone: GraphCycles, streamed: GraphCycles, *, mismatches: int
+    ) -> NetworkCycles:
+        sizes = [check_inputs(graph, inputs) for inputs in self.batches]
+        of_graphs = graph.is_graph_network
+        return NetworkCycles(
+            network=self.network,
+            workload=self.workload,
+            size="edges" if of_graphs else "rows",
+            sizes=tuple(size.edges if of_graphs else size.rows for size in sizes),
+            latency=tuple(alone.latency.tolist()),
+            interval=tuple(streamed.interval.tolist()),
+            result_interval=tuple(streamed.result_interval.tolist()),
+            limit=network_limit(graph.maxima, self.network) if of_graphs else None,
+            left_out=self.left_out,
+            mismatches=mismatches,
         )
 
 

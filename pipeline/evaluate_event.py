@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..models.training_config import DataConfig
 from ..models.training_data import TrainingEvent
 from .evaluate_edges import EdgeTotals, RadiusScan
 from .evaluate_tracks import TrackTotals
+from .graph_sizes import ChainSizes
 from .layout import LABELS, Device
 from .samples import ChainEvent
 from .track import read_labels
@@ -48,11 +49,13 @@ class EventTotals:
     Attributes:
         edges: Of graphs and scores.
         tracks: Of tracks.
+        sizes: Of the sizes of graphs.
         shown: The event to be displayed with the labels of its hits, where this was asked for.
     """
 
     edges: EdgeTotals
     tracks: TrackTotals
+    sizes: ChainSizes = field(default_factory=ChainSizes)
     shown: tuple[ChainEvent, NDArray[np.int64]] | None = None
 
     @classmethod
@@ -65,6 +68,7 @@ class EventTotals:
         """Add what was summed over later events."""
         self.edges.merge(other.edges)
         self.tracks.merge(other.tracks)
+        self.sizes.merge(other.sizes)
 
 
 class Evaluator:
@@ -112,10 +116,11 @@ class EvaluateEvent:
         totals = EventTotals.nothing(chain, settings)
         truth = TrainingEvent.prepare(event.selected, settings.truth)
         totals.edges.add(chain, event, truth, result, scan=self.scan)
+        totals.sizes.add(result)
         labels = result.labels if settings.labels is None else _read_labels(settings.labels, event)
         totals.tracks.add(event.selected, labels)
         shown = (event, labels) if self.shown else None
-        return EventTotals(edges=totals.edges, tracks=totals.tracks, shown=shown)
+        return replace(totals, shown=shown)
 
 
 def _read_labels(directory: Path, event: ChainEvent) -> NDArray[np.int64]:

@@ -30,6 +30,8 @@ from ..detector import (
     write_graph,
 )
 from ..fpga_backend.chain import Chain
+from ..reports.size_record import GRAPHS_FILE, GraphSizes
+from .graph_sizes import SizeCounts
 from .layout import Device, find_model
 from .samples import ChainEvent, choose_events
 
@@ -111,7 +113,9 @@ class GraphsResult:
 
 
 def make_graphs(config: GraphsConfig) -> GraphsResult:
-    """Write the graphs of every event in the layout `hitfabric train --graphs` reads, `graphs.json` and `run.json`.
+    """Write the graphs of every event in the layout `hitfabric train --graphs` reads, and the files of a run.
+
+    These are `graphs.json`, `graph_sizes.json` (the sizes of the files, for `hitfabric report`) and `run.json`.
 
     Files are named after the event, with sectors `<event>_s000.npz` and so on; the array `owned` in these marks the
     edges that belong to the sector (all of them without overlap).
@@ -130,11 +134,15 @@ def make_graphs(config: GraphsConfig) -> GraphsResult:
     prefixes = choose_events(config.events, limit=config.limit, names=config.event_names)
     _clear(config.out)
     construct = _learned(config) if config.kind == "learned" else _geometric(config.cuts)
-    total = GraphsResult()
+    total, sizes = GraphsResult(), SizeCounts()
     for prefix in progress(prefixes, description=f"{config.kind} graphs", total=len(prefixes)):
-        total += _write(config, construct(read_event(prefix, require_truth=True)))
+        total += _write(config, construct(read_event(prefix, require_truth=True)), sizes)
     run = RunDirectory(path=config.out)
     run.write_json(SUMMARY, total.summary())
+    what = "event" if config.sectors is None else f"sector, 1 of {config.sectors.sectors}"
+    sample = f"{total.events} events of {config.events.name}"
+    record = GraphSizes.of(sizes, kind=f"{what}, {config.kind} graph", sample=sample)
+    run.write_json(GRAPHS_FILE, [record.model_dump(mode="json")])
     run.record(command="graphs", config=config)
     return total
 
@@ -193,7 +201,7 @@ def _learned(config: GraphsConfig) -> Callable[[Event], _Made]:
     return construct
 
 
-def _write(config: GraphsConfig, made: _Made) -> GraphsResult:
+def _write(config: GraphsConfig, made: _Made, sizes: SizeCounts) -> GraphsResult:
     graph = made.graph
     result = GraphsResult(
         events=1,
@@ -206,6 +214,7 @@ def _write(config: GraphsConfig, made: _Made) -> GraphsResult:
     )
     if config.sectors is None:
         write_graph(graph, config.out)
+        sizes[len(graph.nodes), len(graph.edges)] += 1
         return replace(result, files=1)
     cut = cut_graph(graph, config.sectors)
     written = 0
@@ -213,6 +222,7 @@ def _write(config: GraphsConfig, made: _Made) -> GraphsResult:
         if len(part.sample.edges):
             piece = replace(part.sample, name=f"{graph.name}_s{number:03d}")
             write_graph(piece, config.out, owned=part.owned)
+            sizes[len(piece.nodes), len(piece.edges)] += 1
             written += 1
     return replace(
         result,

@@ -14,6 +14,7 @@ from ..emulation import EXECUTORS, GraphCoverage, Ladder, MutationResult
 from ..hls_projects.manifest import MANIFEST
 from ..hls_projects.rtl_config import RtlConfig
 from ..quantization import TypedGraph
+from ..reports.size_record import GraphSizes
 from .bench import Bench, BenchConfig, design_of
 from .chosen_executors import BREVITAS, RTL, choose_executors
 from .comparison import Comparison
@@ -96,6 +97,7 @@ class ValidateResult:
         mutations: Planted faults by network; empty unless asked for.
         unexercised: Faults that no vector can show, and that were not planted, by network: kind and node.
         sample: What was compared, in words.
+        graph_sizes: Sizes of the graphs of events and sectors.
         cycles: Clock cycles of the RTL by network; empty without the executor rtl.
         resumed: Items taken from an interrupted run.
         seconds: Wall time.
@@ -107,6 +109,7 @@ class ValidateResult:
     mutations: Mapping[str, Sequence[MutationResult]]
     unexercised: Mapping[str, Sequence[tuple[str, str]]]
     sample: str
+    graph_sizes: Sequence[GraphSizes] = ()
     cycles: Mapping[str, CycleCount] = field(default_factory=dict)
     resumed: int = 0
     seconds: float = 0.0
@@ -137,8 +140,9 @@ class ValidateResult:
 def validate(config: ValidateConfig) -> ValidateResult:
     """Run the same vectors through every executor and write what came of it.
 
-    Writes `ladder.json`, `validation.json`, `junit.xml`, `report.html` and, with `mutate`, `mutations.json`. Work is
-    spread over processes; the result does not depend on their number. An interrupted run is continued.
+    Writes `ladder.json`, `validation.json`, `junit.xml`, `report.html`, with `mutate` `mutations.json`, and with rtl
+    `cycles.json`. Work is spread over processes; the result does not depend on their number. An interrupted run is
+    continued.
 
     Args:
         config: What to compare, on what.
@@ -201,6 +205,7 @@ def validate(config: ValidateConfig) -> ValidateResult:
             mutations=faults.results,
             unexercised=faults.unexercised,
             sample=run.sample(),
+            graph_sizes=tuple(run.graph_sizes()),
             cycles=cycles,
             resumed=run.resumed + faults.resumed,
             seconds=round(time.monotonic() - start, 2),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..detector import GraphSample, embedding_features, pair_features, phi_secto
 from ..emulation.vectors import random_vectors
 from ..fpga_backend import Chain
 from ..quantization import Maxima, TypedGraph
+from .graph_sizes import SizeCounts
 from .networks import Feed
 from .samples import ChainEvent, event_graph
 
@@ -55,6 +56,8 @@ class Taken:
         edges: Edges in them.
         events: Events read.
         sectors: Graphs of the sector workload.
+        sizes: Graphs taken, by feed.
+        beyond: Pieces of graphs left out as larger than the maxima, by feed.
     """
 
     hits: int = 0
@@ -63,6 +66,17 @@ class Taken:
     edges: int = 0
     events: int = 0
     sectors: int = 0
+    sizes: dict[Feed, SizeCounts] = field(default_factory=dict)
+    beyond: dict[Feed, SizeCounts] = field(default_factory=dict)
+
+    def count(self, feed: Feed, sample: GraphSample) -> None:
+        """Count a graph taken."""
+        self.sizes.setdefault(feed, SizeCounts())[len(sample.nodes), len(sample.edges)] += 1
+
+    def leave_out(self, feed: Feed, samples: Iterable[GraphSample]) -> None:
+        """Count graphs that are too large."""
+        counts = self.beyond.setdefault(feed, SizeCounts())
+        counts.update((len(sample.nodes), len(sample.edges)) for sample in samples)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,12 +132,16 @@ def event_batches(
         kept = chain.filter_logits(features, pairs) >= chain.config.filter_threshold
         graph = event_graph(event.whole.name, features, pairs[kept], chain.config)
         if whole_events and taken.events == 1:
+            taken.count("interaction_network", graph)
             yield Batch(feed="interaction_network", inputs=graph_inputs(graph), whole=True)
-        for piece in pieces_within(graph, maxima, wanted=wanted.graphs):
+        pieces = pieces_within(graph, maxima, wanted=wanted.graphs)
+        taken.leave_out("interaction_network", pieces.beyond)
+        for piece in pieces.within:
             if not wanted.everything and _enough_graphs(taken, wanted):
                 break
             taken.graphs += 1
             taken.edges += len(piece.edges)
+            taken.count("interaction_network", piece)
             yield Batch(feed="interaction_network", inputs=graph_inputs(piece))
     have = {"hits": taken.hits, "edges": min(taken.pairs, taken.edges), "graphs": taken.graphs}
     for name in have:
@@ -142,10 +160,13 @@ def sector_batches(directory: Path, maxima: Maxima, wanted: Wanted, taken: Taken
         DataError: There are no graphs, or too few pieces; the latter is raised at their end.
     """
     for sample in read_graphs(directory, None if wanted.everything else limit):
-        for piece in pieces_within(sample, maxima, wanted=wanted.graphs):
+        pieces = pieces_within(sample, maxima, wanted=wanted.graphs)
+        taken.leave_out("sector", pieces.beyond)
+        for piece in pieces.within:
             if not wanted.everything and taken.sectors == wanted.graphs:
                 return
             taken.sectors += 1
+            taken.count("sector", piece)
             yield Batch(feed="sector", inputs=graph_inputs(piece))
     if not wanted.everything and taken.sectors < wanted.graphs:
         raise DataError(
@@ -159,21 +180,31 @@ def random_batch(graph: TypedGraph, *, seed: int, number: int) -> Arrays:
     return dict(random_vectors(graph, generator))
 
 
-def pieces_within(sample: GraphSample, maxima: Maxima, *, wanted: int) -> list[GraphSample]:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pieces:
+    """Pieces of a graph: those within the maxima, and those beyond."""
+
+    within: list[GraphSample]
+    beyond: list[GraphSample]
+
+
+def pieces_within(sample: GraphSample, maxima: Maxima, *, wanted: int) -> Pieces:
     """Cut a graph into phi-eta pieces, as coarse as gives `wanted` pieces with edges within the maxima.
 
-    Pieces beyond the maxima and edges between pieces are left out: these are vectors, not reconstruction.
+    Edges between pieces are left out, as are pieces without edges: these are vectors, not reconstruction.
     """
-    fitting: list[GraphSample] = []
+    pieces = Pieces(within=[], beyond=[])
     for sectors, eta_sectors in DIVISIONS:
-        parts: Sequence[GraphSample] = [
-            part.sample for part in phi_sectors(sample, sectors, eta_sectors=eta_sectors).parts
-        ]
-        fitting = [part for part in parts if 0 < len(part.edges) <= maxima.edges and len(part.nodes) <= maxima.nodes]
+        pieces = Pieces(within=[], beyond=[])
+        for part in phi_sectors(sample, sectors, eta_sectors=eta_sectors).parts:
+            piece = part.sample
+            if len(piece.edges):
+                fits = len(piece.edges) <= maxima.edges and len(piece.nodes) <= maxima.nodes
+                (pieces.within if fits else pieces.beyond).append(piece)
         # More sectors than nodes leave pieces of one node, which have no edges.
-        if len(fitting) >= min(wanted, sectors * eta_sectors) or sectors * eta_sectors >= len(sample.nodes):
+        if len(pieces.within) >= min(wanted, sectors * eta_sectors) or sectors * eta_sectors >= len(sample.nodes):
             break
-    return fitting
+    return pieces
 
 
 def graph_inputs(sample: GraphSample) -> Arrays:

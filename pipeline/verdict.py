@@ -36,6 +36,10 @@ def write_results(config: ValidateConfig, result: ValidateResult, *, inputs: Seq
         run.write_json("mutations.json", faults.model_dump(mode="json"))
     else:
         (config.out / "mutations.json").unlink(missing_ok=True)  # of an earlier run: not of these vectors
+    if result.cycles:
+        run.write_json("cycles.json", [count.by_graph.model_dump(mode="json") for count in result.cycles.values()])
+    else:
+        (config.out / "cycles.json").unlink(missing_ok=True)
     run.write_json("validation.json", summary(result))
     write_junit(config.out / "junit.xml", ladder=ladder, mutations=faults)
     run.record(command="validate", config=config, inputs=inputs, seed=config.seed)
@@ -51,6 +55,7 @@ def ladder_record(result: ValidateResult) -> records.Ladder:
         coverage=tuple(_coverage(result)),
         warnings=tuple(warnings(result)),
         seconds=result.seconds,
+        graphs=tuple(result.graph_sizes),
     )
 
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core import DataError
+from .cycles_record import Cycles
 from .evaluation_record import Evaluation
 from .event_record import EventDisplay, read_event_display
 from .reading import read_record
 from .records import Ladder, Latency, Mutations, Projects, RunRecord, Summary
 from .rtl_record import Exploration, RtlEngines
+from .size_record import GRAPHS_FILE, GraphSizesFile
 from .training_record import TrainingCurves, read_training
 
 
@@ -29,6 +31,8 @@ class RunContent:
     projects: Projects | None
     rtl: RtlEngines | None
     exploration: Exploration | None
+    cycles: Cycles | None
+    graph_sizes: GraphSizesFile | None
 
 
 def read_run(directory: Path) -> RunContent:
@@ -51,6 +55,8 @@ def read_run(directory: Path) -> RunContent:
         projects=read_record(Projects, directory / "projects.json"),
         rtl=read_record(RtlEngines, directory / "rtl.json"),
         exploration=read_record(Exploration, directory / "explore.json"),
+        cycles=read_record(Cycles, directory / "cycles.json"),
+        graph_sizes=read_record(GraphSizesFile, directory / GRAPHS_FILE),
     )
     if not any(vars(content).values()):
         raise DataError(f"{directory} holds no file of a run", remedy="run a command with --out first")

@@ -21,6 +21,7 @@ from .counts import (
     require_share,
     set_derived,
 )
+from .size_record import GraphSizes
 from .statistics import shares
 
 
@@ -216,7 +217,10 @@ class TrackPerformance(StrictModel):
 
 
 class Evaluation(StrictModel):
-    """`evaluation.json`: physics performance on `sample` (`events` events with `hits` hits in all)."""
+    """`evaluation.json`: physics performance on `sample` (`events` events with `hits` hits in all).
+
+    `graphs` are the sizes of the graphs that the networks see.
+    """
 
     sample: str
     events: NonNegativeInt
@@ -224,3 +228,4 @@ class Evaluation(StrictModel):
     networks: dict[str, NetworkScores] = Field(default_factory=dict)
     stages: tuple[EdgeStage, ...] = ()
     tracks: TrackPerformance | None = None
+    graphs: tuple[GraphSizes, ...] = ()

@@ -13,7 +13,7 @@ from ..models.metrics import Variable
 from .canvas import SERIES, colour, figure, power_of_ten, printable, to_svg
 from .counts import Ratio
 from .evaluation_record import DensityCurve, EdgeStage, NetworkScores, ScoreHistogram
-from .figures_tracks import LABELS, draw_binned
+from .figures_tracks import LABELS, draw_binned, share_limits
 
 SHOWN: tuple[Variable, ...] = ("pt", "eta")
 
@@ -25,10 +25,10 @@ def draw_edge_stages(stages: tuple[EdgeStage, ...]) -> Markup:
     with figure(10, 2.7) as drawn:
         quality, size = drawn.subplots(1, 2, width_ratios=(1.5, 1.0))
         rows = (
-            ("efficiency", "blue", "o", 7, [stage.efficiency for stage in stages]),
-            ("purity", "orange", "s", -15, [stage.purity for stage in stages]),
+            ("efficiency", "blue", "o", [stage.efficiency for stage in stages]),
+            ("purity", "orange", "s", [stage.purity for stage in stages]),
         )
-        for label, shade, marker, above, ratios in rows:
+        for label, shade, marker, ratios in rows:
             centre, low, high = _columns(ratios)
             errors = np.vstack((centre - low, high - centre))
             quality.errorbar(
@@ -38,14 +38,14 @@ def draw_edge_stages(stages: tuple[EdgeStage, ...]) -> Markup:
                 quality.annotate(
                     f"{value:.3f}",
                     (place, value),
-                    (0, above),
+                    (0, 7 if value < 0.5 or label == "efficiency" else -15),
                     textcoords="offset points",
                     ha="center",
                     fontsize=8.5,
                     color=colour(shade),
                 )
         quality.set(
-            ylim=(-0.12, 1.18), xlim=(-0.4, len(stages) - 0.6), ylabel="share of edges", yticks=np.linspace(0, 1, 6)
+            ylim=(-0.05, 1.2), xlim=(-0.4, len(stages) - 0.6), ylabel="share of edges", yticks=np.linspace(0, 1, 6)
         )
         quality.legend(loc="center right")
         quality.set_xticks(places, names)
@@ -70,7 +70,8 @@ def draw_construction(stages: tuple[EdgeStage, ...]) -> Markup | None:
     if not shown and not curves:
         return None
     with figure(10, 3.6) as drawn:
-        axes = drawn.subplots(1, curves + len(shown), squeeze=False, sharey="row")[0]
+        axes = drawn.subplots(1, curves + len(shown), squeeze=False)[0]
+        shift = 0.6 / max(len(stages), 1)
         for place, stage in enumerate(stages):
             shade = SERIES[place % len(SERIES)]
             if curves and stage.curve is not None:
@@ -79,16 +80,18 @@ def draw_construction(stages: tuple[EdgeStage, ...]) -> Markup | None:
                 axes[0].plot(stage.edges / stage.hits, stage.efficiency.value, "o", ms=6, color=colour(shade))
             for axis, variable in zip(axes[int(curves) :], shown, strict=True):
                 if variable in stage.binned:
-                    draw_binned(axis, stage.binned[variable], shade=shade, label=printable(stage.name))
+                    aside = shift * (place - (len(stages) - 1) / 2)
+                    draw_binned(axis, stage.binned[variable], shade=shade, label=printable(stage.name), aside=aside)
         if curves:
             axes[0].set_xscale("log")
             axes[0].xaxis.set_major_formatter("{x:g}")
-            axes[0].set_xlabel("edges per hit")
+            axes[0].set(xlabel="edges per hit", ylim=(0, 1.05))
         for axis, variable in zip(axes[int(curves) :], shown, strict=True):
-            axis.set_xlabel(LABELS[variable])
-        axes[0].set(ylabel="efficiency of true edges", ylim=(0, 1.05))
+            lows = [low for stage in stages if variable in stage.binned for low in stage.binned[variable].low]
+            axis.set(xlabel=LABELS[variable], ylim=share_limits(lows))
+        axes[0].set_ylabel("efficiency of true edges")
         if shown:
-            axes[-1].legend(loc="lower center")
+            drawn.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=len(stages))
         return to_svg(
             drawn, name="construction", description="Efficiency of true edges against edges per hit, pT and eta"
         )
@@ -99,7 +102,7 @@ def draw_roc(networks: Mapping[str, NetworkScores]) -> Markup | None:
     curves = [(name, scores.roc, scores.threshold) for name, scores in networks.items() if scores.roc is not None]
     if not curves:
         return None
-    with figure(10, 3.9) as drawn:
+    with figure(10, 4.2) as drawn:
         left, right = drawn.subplots(1, 2)
         for place, (name, curve, threshold) in enumerate(curves):
             shade = colour(SERIES[place % len(SERIES)])
@@ -118,7 +121,7 @@ def draw_roc(networks: Mapping[str, NetworkScores]) -> Markup | None:
         left.xaxis.set_major_formatter(power_of_ten)
         left.set(xlabel="false positive rate", ylabel="edge efficiency", ylim=(0, 1.03))
         right.set(xlabel="edge efficiency", ylabel="edge purity", xlim=(0, 1.03), ylim=(0, 1.03))
-        left.legend(loc="lower right")
+        drawn.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
         return to_svg(drawn, name="roc", description="ROC curve and purity against efficiency of each network")
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from .content import RunContent
 from .counts import Ratio
+from .cycles_record import Cycles
+from .cycles_sections import cycles_rows
 from .evaluation_record import Evaluation
 from .physics_tables import DASH, percent, track_ratios
 from .records import Ladder, Latency, Summary, TrackingSummary
@@ -23,16 +27,17 @@ class Headline:
     state: Literal["", "equal", "different", "absent"] = ""
 
 
-def headlines(
-    *, summary: Summary | None, evaluation: Evaluation | None, ladder: Ladder | None, latency: Latency | None
-) -> list[Headline]:
-    """Choose the headline figures; one without its file reads "not run"."""
-    return [
+def headlines(content: RunContent) -> list[Headline]:
+    """The headline figures that the run has; what was not run is named in the list of sections."""
+    summary, evaluation, ladder = content.summary, content.evaluation, content.ladder
+    found = (
         _bit_accuracy(summary, ladder),
         *_tracking(summary, evaluation),
-        _serving(summary, latency),
+        *_cycles(content.cycles),
+        _serving(summary, content.latency),
         _time(summary),
-    ]
+    )
+    return [item for item in found if item is not None]
 
 
 def milliseconds(value: float) -> str:
@@ -41,11 +46,7 @@ def milliseconds(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
-def _absent(label: str, file: str) -> Headline:
-    return Headline(label=label, value="not run", detail=f"no {file}", state="absent")
-
-
-def _bit_accuracy(summary: Summary | None, ladder: Ladder | None) -> Headline:
+def _bit_accuracy(summary: Summary | None, ladder: Ladder | None) -> Headline | None:
     label = "differing integers"
     if ladder is not None:
         compared = sum(row.compared for row in ladder.rows)
@@ -57,7 +58,7 @@ def _bit_accuracy(summary: Summary | None, ladder: Ladder | None) -> Headline:
         mismatches = sum(sum(executors.values()) for executors in summary.mismatches.values())
         detail = f"of {compared:,} compared"
     else:
-        return _absent(label, "ladder.json")
+        return None
     if compared == 0:
         return Headline(label=label, value="nothing compared", state="absent")
     return Headline(label=label, value=f"{mismatches:,}", detail=detail, state="different" if mismatches else "equal")
@@ -72,7 +73,7 @@ def _tracking(summary: Summary | None, evaluation: Evaluation | None) -> list[He
         return [
             _from_summary(label, getattr(summary.tracking, name), summary.tracking) for name, label in labels.items()
         ]
-    return [_absent(label, "evaluation.json") for label in labels.values()]
+    return []
 
 
 def _ratio(label: str, ratio: Ratio, noun: str) -> Headline:
@@ -91,7 +92,23 @@ def _from_summary(label: str, value: float | None, tracking: TrackingSummary) ->
     return Headline(label=label, value=f"{100 * value:.1f}", unit="%", detail=detail)
 
 
-def _serving(summary: Summary | None, latency: Latency | None) -> Headline:
+def _cycles(cycles: Cycles | None) -> Iterator[Headline]:
+    for item in cycles.root if cycles else ():
+        rows = {row.quantity: row.values for row in cycles_rows([item])}
+        interval = rows["interval"][1]
+        detail = f"{item.network}, 95th percentile of {len(item.sizes):,} graphs; interval {interval:,}"
+        if item.mismatches:
+            detail += f"; {item.mismatches:,} integers DIFFER from golden"
+        yield Headline(
+            label="latency of the RTL, simulated",
+            value=f"{rows['latency'][1]:,}",
+            unit="cycles",
+            detail=detail,
+            state="different" if item.mismatches else "",
+        )
+
+
+def _serving(summary: Summary | None, latency: Latency | None) -> Headline | None:
     label = "serving latency, median"
     if summary is not None and summary.serving is not None:
         serving = summary.serving
@@ -107,15 +124,15 @@ def _serving(summary: Summary | None, latency: Latency | None) -> Headline:
     served = [item for item in latency.series if item.engine == "triton"] if latency is not None else []
     tracking = next((item for item in served if item.model == "tracking"), None)
     if tracking is None or (median := percentile_ms(tracking.samples_ms, 50)) is None:
-        return _absent(label, "summary.json or latency.json")
+        return None
     detail = f"{len(tracking.samples_ms):,} requests to model tracking"
     return Headline(label=label, value=milliseconds(median), unit="ms", detail=detail)
 
 
-def _time(summary: Summary | None) -> Headline:
+def _time(summary: Summary | None) -> Headline | None:
     label = "time of all stages"
     if summary is None or not summary.seconds:
-        return _absent(label, "summary.json")
+        return None
     total = sum(summary.seconds.values())
     value, unit = (f"{total / 60:.1f}", "min") if total >= 120 else (f"{total:.1f}", "s")
     return Headline(label=label, value=value, unit=unit, detail=f"{len(summary.seconds)} stages, wall clock")

@@ -73,6 +73,21 @@ def count_faults(mutations: Mutations) -> FaultCount:
     return FaultCount(tried=len(faults), caught=sum(fault.caught for fault in faults))
 
 
+def fault_table(mutations: Mutations) -> tuple[list[str], list[tuple[str, str, list[FaultCount | None]]]]:
+    """Executors that got faults, and for each network and kind of fault the count in each of them."""
+    faults = [(network, fault) for network, items in mutations.root.items() for fault in items]
+    executors = list(dict.fromkeys(fault.executor for _, fault in faults))
+    outcomes: dict[tuple[str, str], dict[str, list[bool]]] = {}
+    for network, fault in faults:
+        outcomes.setdefault((network, fault.kind), {}).setdefault(fault.executor, []).append(fault.caught)
+    rows = []
+    for (network, kind), by_executor in outcomes.items():
+        found = [by_executor.get(executor) for executor in executors]
+        counts = [None if caught is None else FaultCount(tried=len(caught), caught=sum(caught)) for caught in found]
+        rows.append((network, kind, counts))
+    return executors, rows
+
+
 def ladder_table(ladder: Ladder) -> LadderTable:
     """Arrange the rows of a ladder; a node that an executor does not show has no cell."""
     executors = list(dict.fromkeys(row.executor for row in ladder.rows))

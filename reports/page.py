@@ -13,21 +13,26 @@ from ..core import atomic_file
 from .canvas import printable
 from .comparison import compare_runs
 from .content import RunContent, read_run
+from .cycles_sections import cycles_rows, draw_cycles
 from .figures_event import draw_event, select_tracks
 from .figures_physics import draw_construction, draw_edge_stages, draw_roc, draw_scores
-from .figures_run import draw_latency, draw_seconds, draw_training
+from .figures_run import constant_metrics, draw_latency, draw_seconds, draw_training
 from .figures_tracks import OF_PARTICLES, OF_VERTICES, draw_tracks
 from .headlines import headlines, milliseconds
-from .ladder import count_faults, disagreements, ladder_table
-from .physics_tables import MINUS, network_rows, stage_rows, track_rows
+from .ladder import count_faults, disagreements, fault_table, ladder_table
+from .physics_tables import MINUS, network_rows, stage_rows, symbols, track_rows
 from .projects import figure_kinds, project_tables
 from .records import Latency, Projects
-from .rtl_sections import COLUMNS, design_rows, draw_designs
+from .rtl_record import DESIGN_FIGURES
+from .rtl_sections import design_rows, draw_designs
+from .size_record import GRAPHS_FILE
+from .size_sections import draw_sizes, size_rows, sizes_of
 from .statistics import percentile_ms
 
 PAGE_NAME = "report.html"
 COMPARISON_NAME = "comparison.html"
 PERCENTILES = (50, 95, 99)
+SIZES_FILES = f"evaluation.json, ladder.json or {GRAPHS_FILE}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +107,7 @@ def render_page(content: RunContent, *, name: str) -> str:
     folder = Path(__file__).parent
     environment = _environment(folder)
     environment.filters["milliseconds"] = milliseconds
+    environment.filters["symbols"] = symbols
     environment.filters["number"] = lambda count: f"{count:,}".replace("-", MINUS)
     page = environment.get_template("page.html.jinja").render(
         name=name,
@@ -110,9 +116,7 @@ def render_page(content: RunContent, *, name: str) -> str:
         script=(folder / "zoom.js").read_text(encoding="utf-8"),
         content=content,
         sections=_sections(content),
-        headlines=headlines(
-            summary=content.summary, evaluation=content.evaluation, ladder=content.ladder, latency=content.latency
-        ),
+        headlines=headlines(content),
         **_figures(content),
         **_tables(content),
     )
@@ -121,29 +125,21 @@ def render_page(content: RunContent, *, name: str) -> str:
 
 def _sections(content: RunContent) -> dict[str, Section]:
     evaluation = content.evaluation
+    edges = bool(evaluation and (evaluation.stages or evaluation.networks))
+    seconds = bool(content.summary and content.summary.seconds)
     rows = (
         ("event", "Event display", "event_display.npz", "hitfabric evaluate", content.event is not None),
         ("tracks", "Tracks", "evaluation.json", "hitfabric evaluate", bool(evaluation and evaluation.tracks)),
-        (
-            "edges",
-            "Edges",
-            "evaluation.json",
-            "hitfabric evaluate",
-            bool(evaluation and (evaluation.stages or evaluation.networks)),
-        ),
+        ("edges", "Edges", "evaluation.json", "hitfabric evaluate", edges),
+        ("sizes", "Graph sizes", SIZES_FILES, "hitfabric evaluate, validate or graphs", bool(sizes_of(content))),
         ("training", "Training", "training/<network>.csv", "hitfabric train", bool(content.training)),
         ("ladder", "Bit-accuracy ladder", "ladder.json", "hitfabric validate", content.ladder is not None),
-        ("latency", "Serving latency", "latency.json", "hitfabric serve and track", content.latency is not None),
-        ("projects", "Hardware projects", "projects.json", "hitfabric build", content.projects is not None),
+        ("cycles", "Clock cycles", "cycles.json", "hitfabric validate --executors golden,rtl", bool(content.cycles)),
         ("rtl", "RTL engines", "rtl.json", "hitfabric build --rtl", content.rtl is not None),
         ("exploration", "RTL designs explored", "explore.json", "hitfabric explore", content.exploration is not None),
-        (
-            "seconds",
-            "Time per stage",
-            "summary.json",
-            "hitfabric demo",
-            bool(content.summary and content.summary.seconds),
-        ),
+        ("projects", "Hardware projects", "projects.json", "hitfabric build", content.projects is not None),
+        ("latency", "Serving latency", "latency.json", "hitfabric track or demo", content.latency is not None),
+        ("seconds", "Time per stage", "summary.json", "hitfabric demo", seconds),
         ("provenance", "Provenance", "run.json", "every command", content.run is not None),
     )
     return {
@@ -156,6 +152,7 @@ def _figures(content: RunContent) -> dict[str, Any]:
     evaluation, summary = content.evaluation, content.summary
     tracks = evaluation.tracks if evaluation else None
     displayed = select_tracks(content.event) if content.event else None
+    cycles = content.cycles.root if content.cycles else ()
     return {
         "displayed": displayed,
         "event_figure": draw_event(content.event, displayed) if content.event and displayed else None,
@@ -165,8 +162,11 @@ def _figures(content: RunContent) -> dict[str, Any]:
         "construction_figure": draw_construction(evaluation.stages) if evaluation else None,
         "roc_figure": draw_roc(evaluation.networks) if evaluation else None,
         "scores_figure": draw_scores(evaluation.networks) if evaluation else None,
+        "sizes_figure": draw_sizes(sizes_of(content)),
+        "cycles_figures": [(item, draw_cycles(item, name=f"cycles{place}")) for place, item in enumerate(cycles)],
         "training_figures": [
-            (curves, draw_training(curves, name=f"training{place}")) for place, curves in enumerate(content.training)
+            (curves, draw_training(curves, name=f"training{place}"), constant_metrics(curves))
+            for place, curves in enumerate(content.training)
         ],
         "latency_figure": draw_latency(content.latency.series) if content.latency and content.latency.series else None,
         "seconds_figure": draw_seconds(summary.seconds) if summary and summary.seconds else None,
@@ -180,8 +180,11 @@ def _tables(content: RunContent) -> dict[str, Any]:
         "track_rows": track_rows(evaluation.tracks) if evaluation and evaluation.tracks else [],
         "stage_rows": stage_rows(evaluation.stages) if evaluation else [],
         "network_rows": network_rows(evaluation.networks) if evaluation else [],
+        "size_rows": size_rows(sizes_of(content)),
+        "cycles_rows": cycles_rows(content.cycles.root) if content.cycles else [],
         "ladder": ladder_table(ladder) if ladder else None,
         "faults": count_faults(content.mutations) if content.mutations else None,
+        "fault_table": fault_table(content.mutations) if content.mutations else ([], []),
         "disagreements": disagreements(ladder, summary) if ladder and summary else [],
         "latency_rows": _latency_rows(content.latency) if content.latency else [],
         "percentiles": PERCENTILES,
@@ -198,7 +201,7 @@ def _rtl(content: RunContent) -> dict[str, Any]:
     return {
         "engine_kinds": figure_kinds(projects),
         "engine_tables": list(zip(engines, (rows for _, rows in project_tables(projects)), strict=True)),
-        "design_columns": COLUMNS,
+        "design_columns": DESIGN_FIGURES,
         "design_rows": design_rows(content.exploration) if content.exploration else [],
         "designs_figure": draw_designs(content.exploration) if content.exploration else None,
     }

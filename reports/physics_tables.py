@@ -11,6 +11,14 @@ DASH = "\u2013"
 MINUS = "\u2212"
 PLUS_MINUS = "\u00b1"
 TrackRow = tuple[str, str, str]
+SYMBOLS = {">=": "\u2265", "<=": "\u2264", "|eta|": "|\u03b7|"}
+
+
+def symbols(text: str) -> str:
+    """Words of a record with the signs that a plain text file spells out."""
+    for plain, sign in SYMBOLS.items():
+        text = text.replace(plain, sign)
+    return text
 
 
 def percent(ratio: Ratio) -> str:

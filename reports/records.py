@@ -11,6 +11,7 @@ from pydantic import Field, FiniteFloat, NonNegativeInt, PositiveInt, RootModel,
 
 from ..core import StrictModel
 from .counts import Probability
+from .size_record import GraphSizes
 
 Milliseconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -160,6 +161,7 @@ class Ladder(StrictModel):
         coverage: One per network and tensor.
         warnings: What the vectors never exercised although the ranges allow it, in words.
         seconds: Wall time, null where it was not taken.
+        graphs: Sizes of the graphs of events and sectors that were compared or left out.
     """
 
     reference: str
@@ -168,6 +170,7 @@ class Ladder(StrictModel):
     coverage: tuple[CoverageRow, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: Seconds | None = None
+    graphs: tuple[GraphSizes, ...] = ()
 
     @model_validator(mode="after")
     def _rows_are_distinct(self) -> Self:

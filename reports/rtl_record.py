@@ -9,6 +9,9 @@ from pydantic import Field, FiniteFloat, NonNegativeInt, RootModel, model_valida
 from ..core import StrictModel
 from .records import Project, ProjectFigure
 
+DESIGN_FIGURES = ("LUT", "FF", "BRAM18", "DSP", "latency p95", "interval p95", "frequency")
+"""Figures of explored designs that tables show."""
+
 
 class RtlEngine(StrictModel):
     """One network of `rtl.json`, as `hitfabric build --rtl` writes it.

@@ -7,9 +7,8 @@ from markupsafe import Markup
 from .canvas import figure, to_svg
 from .figures_explore import ExplorePoint, plot_designs
 from .physics_tables import DASH
-from .rtl_record import Exploration, ExploredDesign
+from .rtl_record import DESIGN_FIGURES, Exploration, ExploredDesign
 
-COLUMNS = ("LUT", "FF", "BRAM18", "DSP", "latency p95", "interval p95", "frequency")
 DesignRow = tuple[str, list[str], str, bool]
 
 
@@ -17,7 +16,7 @@ def design_rows(found: Exploration) -> list[DesignRow]:
     """Design in words, its figures with their kinds, AUC, and whether it is on the front."""
     front = set(found.front)
     return [
-        (_name(point), [_shown(point, name) for name in COLUMNS], _auc(point), place in front)
+        (_name(point), [_shown(point, name) for name in DESIGN_FIGURES], _auc(point), place in front)
         for place, point in enumerate(found.points)
     ]
 

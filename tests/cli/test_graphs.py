@@ -30,6 +30,10 @@ def test_graphs_of_events(run, events: Path, tmp_path: Path) -> None:  # noqa: A
     assert [graph.name for graph in graphs] == ["event000000000", "event000000001", "event000000002"]
     assert figures["events"] == figures["files"] == 3
     assert figures["edges"] == sum(len(graph.edges) for graph in graphs)
+    (sizes,) = json.loads((tmp_path / "graph_sizes.json").read_text())
+    assert sizes["sizes"] == sorted([len(graph.nodes), len(graph.edges), 1] for graph in graphs)
+    assert run("report", tmp_path).code == 0
+    assert '<section id="sizes">' in (tmp_path / "report.html").read_text()
     assert figures["true_edges"] == sum(graph.labels.sum() for graph in graphs) > 100
     assert figures["efficiency"] > 0.9
     made = geometric_graph(read_event(events / "event000000001"), DoubletCuts(min_pt=0.9))
@@ -55,6 +59,8 @@ def test_sectors_share_out_every_edge(run, events: Path, tmp_path: Path) -> None
         assert labels + figures["lost_true_edges"] == whole["true_edges"]
         assert figures["files"] + figures["empty_sectors"] == 2 * 16
         assert figures["files"] == len(list(out.glob("*.npz")))
+        (sizes,) = json.loads((out / "graph_sizes.json").read_text())
+        assert sum(count for *_, count in sizes["sizes"]) == figures["files"]
 
 
 def test_learned_graphs_take_the_shipped_embedding(run, events: Path, tmp_path: Path) -> None:  # noqa: ANN001

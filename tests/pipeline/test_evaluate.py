@@ -113,6 +113,17 @@ def test_edges_are_counted_stage_by_stage(complete: Evaluated) -> None:
         assert network.roc is not None and network.roc.auc is not None and network.roc.auc_error is not None
 
 
+def test_sizes_of_graphs_sum_to_the_stages(complete: Evaluated) -> None:
+    candidates, filtered, components = complete.record.graphs
+    radius_graph, kept, _ = complete.record.stages
+    assert (candidates.graphs, candidates.edges, candidates.limit) == (EVENTS, radius_graph.edges, None)
+    assert filtered.edges == components.edges == kept.edges > 0
+    assert filtered.graphs == EVENTS < components.graphs
+    assert sum(nodes * count for nodes, _, count in components.sizes) <= complete.record.hits
+    assert components.limit is not None and (components.limit.nodes, components.limit.edges) == (256, 512)
+    assert all(nodes >= 2 and edges >= nodes - 1 for nodes, edges, _ in components.sizes)  # connected
+
+
 def test_unlabelled_hits_are_unknown_and_not_fake(complete: Evaluated, partial: Evaluated) -> None:
     truth, known = complete.tracks, partial.tracks
     assert known.trackml is None and truth.trackml is not None

@@ -91,7 +91,8 @@ def test_pieces_are_within_the_maxima_and_part_of_the_graph(nodes: int, edges: i
     maxima = Maxima(nodes=20, edges=30)
     pieces = pieces_within(graph, maxima, wanted=10)
     known = {row.tobytes() for row in graph.edges}
-    for piece in pieces:
+    assert all(len(piece.edges) > maxima.edges or len(piece.nodes) > maxima.nodes for piece in pieces.beyond)
+    for piece in pieces.within:
         assert 0 < len(piece.edges) <= maxima.edges
         assert len(piece.nodes) <= maxima.nodes
         assert all(row.tobytes() in known for row in piece.edges)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,18 @@ def test_outputs_are_compared_and_cycles_counted(network: Path) -> None:
     assert (figures["mismatches"], figures["left_out"], figures["kind"]) == (0, 0, "simulated")
     assert found["cycles_by_network"] == {"bytes": found["cycles"]}
     assert json.loads((network.parent / "out" / "validation.json").read_text())["cycles"] == found["cycles"]
+    (by_graph,) = json.loads((network.parent / "out" / "cycles.json").read_text())
+    assert (by_graph["size"], len(by_graph["sizes"]), len(by_graph["interval"])) == (
+        "rows",
+        figures["graphs"],
+        figures["graphs"] - 1,
+    )
+    assert [max(by_graph["latency"]), np.mean(by_graph["result_interval"])] == [
+        figures["latency_max"],
+        figures["interval_mean"],
+    ]
+    validate(settings(network, executors=("golden", "numpy")))
+    assert not (network.parent / "out" / "cycles.json").exists()  # they were of other executors
 
 
 @pytest.mark.parametrize("given", ["directory", "run", "projects"])
@@ -98,9 +111,7 @@ def test_cycles_of_wrong_results_fail(network: Path, monkeypatch: pytest.MonkeyP
 
     def wrong(self: cycles.MeasureCycles, bench: Any) -> cycles.CycleCount:
         good = measure(self, bench)
-        return cycles.CycleCount(
-            network=good.network, workload=good.workload, sector=False, left_out=0, mismatches=2, figures=good.figures
-        )
+        return replace(good, mismatches=2)
 
     monkeypatch.setattr(cycles.MeasureCycles, "run", wrong)
     result = validate(settings(network))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +78,7 @@ def write_sample_run(directory: Path, *, particles: int = 120) -> Path:
     run.write_json("projects.json", projects().model_dump(mode="json"))
     run.write_json("rtl.json", engines())
     run.write_json("explore.json", exploration())
+    run.write_json("cycles.json", [cycles(generator)])
     np.savez_compressed(directory / "event_display.npz", **event(generator, particles=particles))
     _write_training(directory / "training", generator)
     return directory
@@ -176,8 +178,43 @@ def evaluation(generator: np.random.Generator) -> Evaluation:
                 },
                 "pile_up_given": True,
             },
+            "graphs": graph_sizes(generator),
         }
     )
+
+
+def graph_sizes(generator: np.random.Generator) -> list[dict[str, object]]:
+    """Five events, and components of which one is larger than the maxima."""
+    nodes = 2 + generator.poisson(8, 400)
+    counts = Counter(zip(nodes.tolist(), (nodes - 1).tolist(), strict=True)) | {(300, 700): 1}
+    maxima = {"nodes": 256, "edges": 512, "of": "interaction_network"}
+    return [
+        {"kind": "event, radius graph", "sample": "5 events", "sizes": [[114_000, 590_000, 2], [115_000, 610_000, 3]]},
+        {
+            "kind": "component, after the filter",
+            "sample": "5 events",
+            "limit": maxima,
+            "sizes": [[*size, counts[size]] for size in sorted(counts)],
+        },
+    ]
+
+
+def cycles(generator: np.random.Generator) -> dict[str, object]:
+    """As `hitfabric validate --executors golden,rtl` writes it: cycles that grow with the edges."""
+    edges = generator.integers(20, 500, 60)
+    return {
+        "network": "sector-in-8",
+        "workload": "phi sectors",
+        "kind": "simulated",
+        "size": "edges",
+        "sizes": edges.tolist(),
+        "latency": (60 + edges // 3).tolist(),
+        "interval": (10 + edges[1:] // 8).tolist(),
+        "result_interval": (10 + edges[:-1] // 8).tolist(),
+        "limit": {"nodes": 256, "edges": 512, "of": "sector-in-8"},
+        "left_out": 3,
+        "mismatches": 0,
+    }
 
 
 def engines() -> list[dict[str, object]]:
