@@ -27,13 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from chosen_event import choose_event
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from hitfabric.core import atomic_file
-from hitfabric.detector import Event, list_events, read_event
-from hitfabric.detector.simulation_helix import simulate_helix_event
+from hitfabric.detector import Event
 from hitfabric.fpga_backend.chain import load_config
 from hitfabric.models.zoo import zoo_path
 from hitfabric.pipeline.samples import ChainEvent
@@ -203,10 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pile-up", type=float, default=330.0, help="of the simulated event")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
-    if options.events:
-        event = read_event(list_events(options.events)[-1])
-    else:
-        event = simulate_helix_event("helices", rng=np.random.default_rng(0), pile_up=options.pile_up)
+    event = choose_event(options.events, pile_up=options.pile_up)
     console = Console(width=200)
     results = []
     with tempfile.TemporaryDirectory() as folder:

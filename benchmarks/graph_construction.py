@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from chosen_event import choose_event
 from graph_searches import Edges, Points, radius_sides
 from rich.console import Console
 from rich.table import Table
@@ -29,12 +30,9 @@ from hitfabric.detector import (
     Event,
     embedding_features,
     geometric_doublets,
-    list_events,
-    read_event,
     selected_hits,
 )
 from hitfabric.detector.doublets import _passes
-from hitfabric.detector.simulation_helix import simulate_helix_event
 from hitfabric.emulation import make_executor
 from hitfabric.models.zoo import zoo_path
 from hitfabric.quantization import TypedGraph
@@ -113,10 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pile-up", type=float, default=330.0, help="of the simulated event")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
-    if options.events:
-        event = read_event(list_events(options.events)[-1])
-    else:
-        event = simulate_helix_event("helices", rng=np.random.default_rng(0), pile_up=options.pile_up)
+    event = choose_event(options.events, pile_up=options.pile_up)
     points, features = embed(event), event.features()
     results: list[dict[str, object]] = []
     for edges_per_hit in EDGES_PER_HIT:

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rtl_cases import SECTOR, Case, network
-from rtl_rows import RtlRow
+from rtl_rows import RtlRow, cycles_row, percentile95
 from rtl_tracked import tracking_rows
 
 from hitfabric.core import ToolError
 from hitfabric.detector import DoubletCuts
 from hitfabric.emulation.golden import GoldenExecutor
-from hitfabric.hls_projects.report_figure import SIMULATED_RTL
 from hitfabric.hls_projects.rtl_components import SOURCES, ComponentsConfig
 from hitfabric.hls_projects.rtl_components_simulation import ComponentsSimulation, ScoredEdges
 from hitfabric.hls_projects.rtl_doublets import GRID, DoubletsConfig, doublets_config, integer_doublets, number_layers
@@ -51,18 +50,14 @@ def chain_rows(case: Case) -> Iterator[RtlRow]:
     scores = ComponentsConfig(max_nodes=SECTOR.nodes, max_edges=SECTOR.edges, logit_bits=_logit_bits())
     back, back_interval = _labelled(scores, case)
     workload = f"component labels, {GRAPHS} pi/4 sectors"
-    yield _cycles(workload, "cycles after the last edge, p95", back)
-    yield _cycles(workload, "interval p95", back_interval, target=85)
+    yield cycles_row(workload, "cycles after the last edge, p95", back)
+    yield cycles_row(workload, "interval p95", back_interval, target=85)
     yield from _cells("component_labels", SOURCES, scores.parameters, seconds=case.seconds)
     yield from tracking_rows(case, config, sectors)
 
 
 def _fits(hits: Integers, config: DoubletsConfig) -> bool:
     return not integer_doublets(hits, config).flags
-
-
-def _cycles(workload: str, quantity: str, value: float, *, target: float | None = None) -> RtlRow:
-    return RtlRow(workload=workload, quantity=quantity, value=value, unit="cycles", kind=SIMULATED_RTL, target=target)
 
 
 def _hits(nodes: NDArray[np.float32]) -> Integers:
@@ -84,8 +79,8 @@ def _built(workload: str, simulation: DoubletsSimulation, sectors: Sequence[Inte
     """95th percentiles of header to status of a graph alone, and of the interval of graphs back to back."""
     alone = simulation.run(sectors, window=1)
     streamed = simulation.run(sectors)
-    yield _cycles(workload, "latency p95", _p95([item.status - item.header + 1 for item in alone]))
-    yield _cycles(workload, "interval p95", _p95(np.diff([item.status for item in streamed])), target=85)
+    yield cycles_row(workload, "latency p95", percentile95([item.status - item.header + 1 for item in alone]))
+    yield cycles_row(workload, "interval p95", percentile95(np.diff([item.status for item in streamed])), target=85)
 
 
 def _labelled(config: ComponentsConfig, case: Case) -> tuple[int, int]:
@@ -102,7 +97,8 @@ def _labelled(config: ComponentsConfig, case: Case) -> tuple[int, int]:
     simulation = ComponentsSimulation(config)
     alone = simulation.run(graphs, window=1)
     streamed = simulation.run(graphs)
-    return _p95([item.status - item.last_edge for item in alone]), _p95(np.diff([item.status for item in streamed]))
+    after = percentile95([item.status - item.last_edge for item in alone])
+    return after, percentile95(np.diff([item.status for item in streamed]))
 
 
 def _logit_bits() -> int:
@@ -119,7 +115,3 @@ def _cells(top: str, sources: Sequence[Path], values: Mapping[str, int], *, seco
     for figure in (*found.figures(), *path_figures(found.path)):
         if figure.name in WANTED:
             yield RtlRow(workload=top, quantity=figure.name, value=figure.value, unit=figure.unit, kind=figure.kind)
-
-
-def _p95(values: Sequence[int] | NDArray[np.int64]) -> int:
-    return int(np.percentile(values, 95, method="inverted_cdf"))

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hitfabric.hls_projects.report_figure import SIMULATED_RTL
 
 CLOCK_NS = 5.0
 """Assumed for times: 200 MHz."""
@@ -13,7 +19,6 @@ ELABD = "Elabd et al. arXiv:2112.02048: 59 cycles with 28 nodes / 56 edges; reca
 TRACKGNN = "TrackGNN (FCCM 2025): 18.29 us at 100 MHz on a U280, width 8, one layer, 512 / 1024"
 BELLE = "Belle II arXiv:2511.04731 (abstract): 4-bit pruned interaction network, 0 DSP, 35.65 % of an XCVU190's LUT"
 OWN = "8-bit network of this project, same engine"
-NONE = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +42,7 @@ class RtlRow:
     unit: str = ""
     kind: str
     target: float | None = None
-    reference: str = NONE
+    reference: str = ""
     equal: str = ""
 
     @property
@@ -66,3 +71,24 @@ class RtlRow:
     def as_json(self) -> dict[str, Any]:
         """The row with whether its target is met."""
         return asdict(self) | {"met": self.met}
+
+
+def cycles_row(
+    workload: str, quantity: str, value: float, target: float | None = None, *, reference: str = "", equal: str = ""
+) -> RtlRow:
+    """A number of cycles, simulated; arguments as of `RtlRow`."""
+    return RtlRow(
+        workload=workload,
+        quantity=quantity,
+        value=value,
+        unit="cycles",
+        kind=SIMULATED_RTL,
+        target=target,
+        reference=reference,
+        equal=equal,
+    )
+
+
+def percentile95(values: Sequence[int] | NDArray[np.int64]) -> int:
+    """The 95th percentile, a value that occurred."""
+    return int(np.percentile(values, 95, method="inverted_cdf"))

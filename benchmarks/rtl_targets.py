@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rtl_cases import Case, counted_cells, drawn_graphs, measured_cycles, network
-from rtl_rows import BELLE, ELABD, HIGTR, OWN, TRACKGNN, RtlRow
+from rtl_rows import BELLE, ELABD, HIGTR, OWN, TRACKGNN, RtlRow, cycles_row
 
-from hitfabric.hls_projects.report_figure import SIMULATED_RTL, SYNTHESISED_YOSYS
+from hitfabric.hls_projects.report_figure import SYNTHESISED_YOSYS
 from hitfabric.hls_projects.rtl_config import RtlConfig
 from hitfabric.hls_projects.rtl_estimates import RtlEstimate
 from hitfabric.quantization import Maxima
@@ -27,16 +27,8 @@ def sector_rows(case: Case) -> Iterator[RtlRow]:
         ("interval p95", cycles.interval_p95, 90),
         ("interval mean", round(cycles.interval_mean, 1), None),
     ):
-        yield RtlRow(
-            workload=f"{workload}, {cycles.graphs} graphs",
-            quantity=quantity,
-            value=value,
-            unit="cycles",
-            kind=SIMULATED_RTL,
-            target=target,
-            reference=HIGTR,
-            equal=PEERS_WORK,
-        )
+        sectors = f"{workload}, {cycles.graphs} graphs"
+        yield cycles_row(sectors, quantity, value, target, reference=HIGTR, equal=PEERS_WORK)
     _, found, reason = counted_cells("sector-in-8", case.engine(), seconds=case.seconds)
     yield from cell_rows(workload, found, reason, targets={"LUT": 60_000, "DSP": 0}, reference=HIGTR, equal=PEERS_WORK)
     if found is not None:
@@ -99,9 +91,7 @@ def four_bit_rows(case: Case) -> Iterator[RtlRow]:
         yield from cell_rows(workload, found, reason, targets={"DSP": 0}, reference=reference, equal=equal)
         cycles = measured_cycles(name, case.engine(), case.graphs)
         for quantity, value in (("latency p95", cycles.latency_p95), ("interval p95", cycles.interval_p95)):
-            yield RtlRow(
-                workload=workload, quantity=quantity, value=value, unit="cycles", kind=SIMULATED_RTL, equal=equal
-            )
+            yield cycles_row(workload, quantity, value, equal=equal)
 
 
 def scatter_rows(case: Case) -> Iterator[RtlRow]:
@@ -111,7 +101,7 @@ def scatter_rows(case: Case) -> Iterator[RtlRow]:
         workload = f"sector-in-8, {scatter} scatter, {case.lanes}"
         cycles = measured_cycles("sector-in-8", config, case.graphs)
         for quantity, value in (("latency p95", cycles.latency_p95), ("interval p95", cycles.interval_p95)):
-            yield RtlRow(workload=workload, quantity=quantity, value=value, unit="cycles", kind=SIMULATED_RTL)
+            yield cycles_row(workload, quantity, value)
         _, found, reason = counted_cells("sector-in-8", config, seconds=case.seconds)
         yield from cell_rows(workload, found, reason)
 
@@ -125,29 +115,19 @@ def small_rows(case: Case) -> Iterator[RtlRow]:
         ("latency p95", cycles.latency_p95, 59),
         ("interval p95", cycles.interval_p95, None),
     ):
-        yield RtlRow(
-            workload=workload,
-            quantity=quantity,
-            value=value,
-            unit="cycles",
-            kind=SIMULATED_RTL,
-            target=target,
-            reference=ELABD,
-            equal="about: 8 wide, 569 parameters beside 528; the peer takes a graph each cycle",
-        )
+        equal = "about: 8 wide, 569 parameters beside 528; the peer takes a graph each cycle"
+        yield cycles_row(workload, quantity, value, target, reference=ELABD, equal=equal)
 
 
 def large_rows(case: Case) -> Iterator[RtlRow]:
     """512 nodes and 1024 edges, one layer of width 8."""
     config = case.engine(maxima=Maxima(nodes=512, edges=1024))
     cycles = measured_cycles("sector-in-8", config, drawn_graphs(10, nodes=512, edges=1024))
-    yield RtlRow(
-        workload=f"512 nodes / 1024 edges, sector-in-8, {case.lanes}",
-        quantity="latency p95",
-        value=cycles.latency_p95,
-        unit="cycles",
-        kind=SIMULATED_RTL,
-        target=1829,
+    yield cycles_row(
+        f"512 nodes / 1024 edges, sector-in-8, {case.lanes}",
+        "latency p95",
+        cycles.latency_p95,
+        1829,
         reference=TRACKGNN,
         equal="about: same sizes and width, one round; the peer is measured on the card with its transfers",
     )

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rtl_cases import Case, network
-from rtl_rows import HIGTR, RtlRow
+from rtl_rows import HIGTR, RtlRow, cycles_row, percentile95
 
 from hitfabric.core import GraphError
 from hitfabric.emulation.golden import GoldenExecutor
-from hitfabric.hls_projects.report_figure import SIMULATED_RTL
 from hitfabric.hls_projects.rtl_components import label_components
 from hitfabric.hls_projects.rtl_doublets import GRID, DoubletsConfig, integer_doublets
 from hitfabric.hls_projects.rtl_project import cached_rtl_project
@@ -53,26 +53,15 @@ def tracking_rows(case: Case, config: DoubletsConfig, sectors: Sequence[Integers
         large = [n for n, size in enumerate(sizes) if abs(size - LARGE_EDGES) <= AROUND]
         repeated = [_checked(simulation, [sectors[n]] * REPEATED, [expected[n]] * REPEATED) for n in large]
     intervals = [np.diff([item.status for item in found])[SETTLED - 1 :].mean() for found in repeated]
+    row = partial(cycles_row, reference=HIGTR, equal=EQUAL)
     workload = f"hits to labels: doublets, {NETWORK}, components, {case.node_lanes} lanes"
-    yield _row(f"{workload}, {len(sectors)} pi/4 sectors", "latency p95", _p95([x.latency for x in alone]), 472)
-    yield _row(f"{workload}, {len(sectors)} pi/4 sectors", "interval p95", _p95(np.diff([x.status for x in streamed])))
+    every = f"{workload}, {len(sectors)} pi/4 sectors"
+    yield row(every, "latency p95", percentile95([x.latency for x in alone]), 472)
+    yield row(every, "interval p95", percentile95(np.diff([x.status for x in streamed])))
     workload += f", {len(large)} sectors of {LARGE_EDGES} ± {AROUND} edges, each repeated"
-    yield _row(workload, "latency, largest", max(alone[n].latency for n in large), 472)
-    yield _row(workload, "interval, mean", round(float(np.mean(intervals)), 1), 85)
-    yield _row(workload, "interval, largest", float(max(intervals)), 85)
-
-
-def _row(workload: str, quantity: str, value: float, target: float | None = None) -> RtlRow:
-    return RtlRow(
-        workload=workload,
-        quantity=quantity,
-        value=value,
-        unit="cycles",
-        kind=SIMULATED_RTL,
-        target=target,
-        reference=HIGTR,
-        equal=EQUAL,
-    )
+    yield row(workload, "latency, largest", max(alone[n].latency for n in large), 472)
+    yield row(workload, "interval, mean", round(float(np.mean(intervals)), 1), 85)
+    yield row(workload, "interval, largest", float(max(intervals)), 85)
 
 
 def _labels(hits: Integers, project: TrackingProject) -> Integers:
@@ -98,7 +87,3 @@ def _checked(
                 remedy="report this design as a defect of hitfabric",
             )
     return found
-
-
-def _p95(values: Sequence[int] | NDArray[np.int64]) -> int:
-    return int(np.percentile(values, 95, method="inverted_cdf"))

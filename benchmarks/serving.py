@@ -21,9 +21,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from chosen_event import choose_event
 from rich.console import Console
 from serving_figure import draw
-from serving_payloads import choose_event
 from serving_report import machine, print_report, versions
 from serving_rows import Report
 from serving_run import QUICK, WINDOWS, Plan, Sweep, make_groups

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hitfabric.core import DataError
-from hitfabric.detector import Event, PairColumns, embedding_features, list_events, read_event
-from hitfabric.detector.simulation_helix import simulate_helix_event
+from hitfabric.detector import Event, PairColumns, embedding_features
 from hitfabric.fpga_backend import Chain
 from hitfabric.pipeline.samples import ChainEvent
 
@@ -63,16 +62,6 @@ class Payload:
         else:
             entries = [{name: {"b64": _text(array), "shape": array.shape} for name, array in inputs.items()}]
         path.write_text(json.dumps({"data": entries}), encoding="utf-8")
-
-
-def choose_event(folder: Path | None, *, pile_up: float) -> Event:
-    """The last event of a folder, or a simulated one."""
-    if folder is None:
-        return simulate_helix_event("helices", rng=np.random.default_rng(0), pile_up=pile_up)
-    events = list_events(folder)
-    if not events:
-        raise DataError(f"{folder} holds no event", remedy="name a folder of events")
-    return read_event(events[-1])
 
 
 def row_inputs(chain: Chain, event: Event, model: str, rows: int) -> dict[str, NDArray[np.float32]]:

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import serving
 import serving_tools
+from chosen_event import choose_event
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from serving_figure import points
 from serving_load import COLUMNS, Load, parse_report, processor_seconds
 from serving_models import EDGE_INDEX, LABELS, STEPS, Port, ensemble_lines, ports
-from serving_payloads import Payload, choose_event, hit_inputs, row_inputs
+from serving_payloads import Payload, hit_inputs, row_inputs
 from serving_report import describe
 from serving_rows import Report, Row
 from serving_run import Plan
