@@ -15,7 +15,8 @@ from ..core import GraphError, StrictModel
 
 TOP = "component_labels"
 SOURCES = tuple(
-    Path(__file__).parent / "rtl" / f"component_{part}.v" for part in ("labels", "edges", "registers", "output")
+    Path(__file__).parent / "rtl" / f"{name}.v"
+    for name in ("component_labels", "component_edges", "component_registers", "component_output", "stream_fifo")
 )
 """Verilog of `TOP`; its head describes the streams."""
 

@@ -16,8 +16,9 @@ from .rtl_simulation_beats import (
     HEADER,
     STATUS,
     beat_graphs,
-    bounding_cycles,
+    first_cycles,
     header_beats,
+    last_cycles,
     port_of,
     read_rows,
     read_words,
@@ -146,15 +147,15 @@ class ComponentsSimulation:
         streams = self._model.run(given, expected, stalls=stalls, seed=seed, window=window)
         headers, status = streams[HEADER.name].cycle, streams[STATUS.name].cycle
         labels = read_rows(self._labels, streams[self._labels.name], counts)
-        _, last_edge = bounding_cycles(streams[self._edges.name], len(graphs))
-        first_label, _ = bounding_cycles(streams[self._labels.name], len(graphs))
+        last_edge = last_cycles(streams[self._edges.name], without=headers)
+        first_label = first_cycles(streams[self._labels.name], without=status)
         return [
             LabelledGraph(
                 components=Components(labels=labels[n][0][:, 0], flags=int(flags)),
                 tag=int(tag),
                 header=int(headers[n]),
-                last_edge=int(last_edge[n] if last_edge[n] >= 0 else headers[n]),
-                first_label=int(first_label[n] if first_label[n] >= 0 else status[n]),
+                last_edge=int(last_edge[n]),
+                first_label=int(first_label[n]),
                 status=int(status[n]),
             )
             for n, (tag, flags) in enumerate(read_words(streams[STATUS.name]))

@@ -18,8 +18,9 @@ from .rtl_simulation_beats import (
     HEADER,
     STATUS,
     beat_graphs,
-    bounding_cycles,
+    first_cycles,
     header_beats,
+    last_cycles,
     port_of,
     read_rows,
     read_words,
@@ -136,15 +137,15 @@ class DoubletsSimulation:
         _check_headers(read_words(streams[BUILT.name]), status[whole], np.array(counts, dtype=np.int64)[whole])
         rows = read_rows(self._edges, streams[self._edges.name], counts)
         headers, ends = streams[HEADER.name].cycle, streams[STATUS.name].cycle
-        _, last_hit = bounding_cycles(streams[self._hits.name], len(graphs))
-        first_edge, _ = bounding_cycles(streams[self._edges.name], len(graphs))
+        last_hit = last_cycles(streams[self._hits.name], without=headers)
+        first_edge = first_cycles(streams[self._edges.name], without=ends)
         return [
             BuiltGraph(
                 doublets=_sorted(index, features, flags=int(flags)),
                 tag=int(tag),
                 header=int(headers[n]),
-                last_hit=int(last_hit[n] if last_hit[n] >= 0 else headers[n]),
-                first_edge=int(first_edge[n] if first_edge[n] >= 0 else ends[n]),
+                last_hit=int(last_hit[n]),
+                first_edge=int(first_edge[n]),
                 status=int(ends[n]),
             )
             for n, ((tag, flags), (index, features)) in enumerate(zip(status, rows, strict=True))

@@ -107,17 +107,23 @@ def read_words(beats: Beats) -> NDArray[np.uint32]:
     return np.ascontiguousarray(beats.data).view("<u4")
 
 
-def bounding_cycles(beats: Beats, graphs: int) -> tuple[Integers, Integers]:
-    """Cycles of the first and of the last beat of each graph.
+def first_cycles(beats: Beats, *, without: Integers) -> Integers:
+    """Cycle of the first beat of each graph.
 
     Args:
         beats: Beats of one stream after a run.
-        graphs: Number of graphs.
+        without: int64 [graphs], what graphs without a beat get.
 
     Returns:
-        int64 [graphs] each, -1 for graphs without a beat.
+        int64 [graphs].
     """
-    first, last = np.full(graphs, -1, dtype=np.int64), np.full(graphs, -1, dtype=np.int64)
-    last[beats.graph] = beats.cycle  # the latest stays
-    first[beats.graph[::-1]] = beats.cycle[::-1]
-    return first, last
+    found = without.copy()
+    found[beats.graph[::-1]] = beats.cycle[::-1]  # the earliest stays
+    return found
+
+
+def last_cycles(beats: Beats, *, without: Integers) -> Integers:
+    """Cycle of the last beat of each graph; arguments as of `first_cycles`."""
+    found = without.copy()
+    found[beats.graph] = beats.cycle
+    return found

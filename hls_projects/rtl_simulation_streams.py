@@ -149,7 +149,7 @@ class StreamSimulation:
         with self._lock:
             if self._simulation:
                 self._library.hitfabric_streams_close(self._simulation)
-                self._simulation = ctypes.c_void_p()
+                self._simulation.value = None  # at the end of the interpreter there is no ctypes to make another
 
     def run(
         self,

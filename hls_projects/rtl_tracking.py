@@ -21,8 +21,8 @@ from .rtl_simulation_streams import StreamSimulation
 from .rtl_verilator import Verilator
 
 TOP = "hitfabric_tracking"
-OWN_SOURCES = tuple(Path(__file__).parent / "rtl" / name for name in ("tracking_top.v", "tracking_fifo.v"))
-"""Verilog of `TOP` itself; its head describes the streams."""
+TOP_SOURCE = Path(__file__).parent / "rtl" / "tracking_top.v"
+"""Verilog of `TOP` itself, which takes its FIFOs from the labelling's; its head describes the streams."""
 
 INTERNAL_FAULT = 1 << 4
 """Flag of the status beside those of the doublet builder."""
@@ -92,7 +92,7 @@ def write_tracking(
     )
     own = {"LOGIT_BITS": components.logit_bits, "THRESHOLD": threshold, "MERGES": merges}
     return TrackingProject(
-        sources=(*OWN_SOURCES, *write_doublets(doublets, directory), *SOURCES, *engine.sources),
+        sources=(TOP_SOURCE, *write_doublets(doublets, directory), *SOURCES, *engine.sources),
         doublets=doublets,
         components=components,
         parameters={**parameters(doublets), **own, "LABEL_LANES": components.label_lanes},

@@ -44,23 +44,11 @@ module component_edges #(
             wire write = used && !bad && sender != receiver && logit >= limit;
             assign lane_bad[l] = used && bad;
 
-            reg [2*LABEL_BITS-1:0] memory [0:(1<<FIFO_BITS)-1];
-            reg [FIFO_BITS:0] write_place, read_place;
-            wire [FIFO_BITS:0] fill = write_place - read_place;
-            assign lane_full[l] = fill[FIFO_BITS];
-            assign lane_empty[l] = fill == 0;
-            assign lane_edge[l*2*LABEL_BITS +: 2*LABEL_BITS] = memory[read_place[FIFO_BITS-1:0]];
-
-            always @(posedge aclk) begin
-                if (write) memory[write_place[FIFO_BITS-1:0]] <= {receiver[LABEL_BITS-1:0], sender[LABEL_BITS-1:0]};
-                if (!aresetn) begin
-                    write_place <= 0;
-                    read_place <= 0;
-                end else begin
-                    if (write) write_place <= write_place + 1'b1;
-                    if (lane_taken[l]) read_place <= read_place + 1'b1;
-                end
-            end
+            stream_fifo #(.BITS(2 * LABEL_BITS), .DEPTH_BITS(FIFO_BITS)) accepted (
+                .aclk(aclk), .aresetn(aresetn), .put(write),
+                .word_in({receiver[LABEL_BITS-1:0], sender[LABEL_BITS-1:0]}), .full(lane_full[l]),
+                .take(lane_taken[l]), .word_out(lane_edge[l*2*LABEL_BITS +: 2*LABEL_BITS]), .empty(lane_empty[l])
+            );
         end
 
         for (m = 0; m < MERGES; m = m + 1) begin : unit

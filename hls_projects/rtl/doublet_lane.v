@@ -1,6 +1,6 @@
 // Pairs of one sender lane and two rows: waits in a FIFO, takes one pair per cycle, applies the exact cuts and computes features.
 //   z0         |z_i r_j - r_i z_j| < Z0 |dr|, the straight line in (r, z) meets the beam within Z0
-//   cylinder   the line does not moment the barrel layer between the two (doublet_cylinder)
+//   cylinder   the line does not meet the barrel layer between the two (doublet_cylinder)
 //   phi        less than a quarter of a turn apart, beyond which the search does not tell
 module doublet_lane #(
     parameter integer LANES = 8,

@@ -17,37 +17,25 @@ module hitfabric_entry #(
     output wire issue,
     output wire full,               // the beat holds rows, and they are kept
     output wire last,
-    output reg  [BEAT_BITS-1:0] beat,
+    output wire [BEAT_BITS-1:0] beat,
     output wire [LANES-1:0] lanes,  // which of them hold rows
-    output reg  [GRAPH_BITS-1:0] graph
+    output wire [GRAPH_BITS-1:0] graph
 );
-    localparam [15:0] STEP = LANES;
-    reg running;
-    reg [15:0] remaining;
-    wire [15:0] left = running ? remaining : count;
+    wire running;
+    wire [15:0] left;
     wire empty = left == 16'd0;
     wire allowed = enter && room && (running || start);
     genvar i;
     assign tready = allowed && !empty;
     assign issue = allowed && (empty || tvalid);
     assign full = !empty && !drop;
-    assign last = left <= STEP;
     generate
         for (i = 0; i < LANES; i = i + 1) begin : lane
             localparam [15:0] NUMBER = i;
             assign lanes[i] = left > NUMBER;
         end
     endgenerate
-    always @(posedge clk)
-        if (rst) begin
-            running <= 1'b0;
-            remaining <= 16'd0;
-            beat <= {BEAT_BITS{1'b0}};
-            graph <= {GRAPH_BITS{1'b0}};
-        end else if (issue) begin
-            running <= !last;
-            remaining <= left - STEP;
-            beat <= last ? {BEAT_BITS{1'b0}} : beat + {{(BEAT_BITS-1){1'b0}}, 1'b1};
-            if (last) graph <= graph + {{(GRAPH_BITS-1){1'b0}}, 1'b1};
-        end
+    hitfabric_row_count #(.LANES(LANES), .BEAT_BITS(BEAT_BITS), .GRAPH_BITS(GRAPH_BITS)) rows (
+        .clk(clk), .rst(rst), .count(count), .issue(issue), .running(running), .left(left), .last(last), .beat(beat),
+        .graph(graph));
 endmodule

@@ -69,11 +69,11 @@ module hitfabric_tracking #(
     assign s_axis_hits_tready = builder_hits_ready && !nodes_full;
     always @(posedge aclk) if (graph_in) keep <= fits;
 
-    tracking_fifo #(.BITS(ROW_BITS + 1), .DEPTH_BITS(GRAPH_BITS)) counts (
+    stream_fifo #(.BITS(ROW_BITS + 1), .DEPTH_BITS(GRAPH_BITS)) counts (
         .aclk(aclk), .aresetn(aresetn), .put(graph_in), .word_in(fits ? rows_in[ROW_BITS:0] : {(ROW_BITS+1){1'b0}}),
         .full(counts_full), .take(next_graph), .word_out(rows), .empty(counts_empty)
     );
-    tracking_fifo #(.BITS(LANES * 48), .DEPTH_BITS(ROW_BITS + 2)) nodes (
+    stream_fifo #(.BITS(LANES * 48), .DEPTH_BITS(ROW_BITS + 2)) nodes (
         .aclk(aclk), .aresetn(aresetn), .put(hits_in && keep), .word_in(hit_nodes), .full(nodes_full),
         .take(next_row), .word_out(node_words), .empty(nodes_empty)
     );
@@ -128,7 +128,7 @@ module hitfabric_tracking #(
     /* verilator lint_on UNUSEDSIGNAL */
     wire logits_valid, logits_last;
     assign built_edges_ready = engine_edges_ready && !ends_full;
-    tracking_fifo #(.BITS(LANES * 2 * INDEX_BITS), .DEPTH_BITS(DEPTH_BITS + 2)) edge_ends (
+    stream_fifo #(.BITS(LANES * 2 * INDEX_BITS), .DEPTH_BITS(DEPTH_BITS + 2)) edge_ends (
         .aclk(aclk), .aresetn(aresetn), .put(built_edges_valid && built_edges_ready), .word_in(ends_in),
         .full(ends_full), .take(logits_valid && !ends_empty && scored_ready), .word_out(ends), .empty(ends_empty)
     );
@@ -162,7 +162,7 @@ module hitfabric_tracking #(
                 ends[l*2*INDEX_BITS +: 2*INDEX_BITS]};
         end
     endgenerate
-    tracking_fifo #(.BITS(64), .DEPTH_BITS(GRAPH_BITS)) headers (
+    stream_fifo #(.BITS(64), .DEPTH_BITS(GRAPH_BITS)) headers (
         .aclk(aclk), .aresetn(aresetn), .put(built_graph_ready), .word_in(built_graph), .full(headers_full),
         .take(labels_graph_ready && !headers_empty), .word_out(label_header), .empty(headers_empty)
     );
@@ -189,11 +189,11 @@ module hitfabric_tracking #(
     assign m_axis_status_tdata = {
         27'd0, !report_refused && (fault || label_status[63:32] != 0 || label_status[31:0] != report[31:0]), report};
     assign label_status_ready = status_out && !report_refused;
-    tracking_fifo #(.BITS(36), .DEPTH_BITS(GRAPH_BITS)) reports (
+    stream_fifo #(.BITS(36), .DEPTH_BITS(GRAPH_BITS)) reports (
         .aclk(aclk), .aresetn(aresetn), .put(built_status_valid && built_status_ready), .word_in(built_status[35:0]),
         .full(reports_full), .take(status_out), .word_out(report), .empty(reports_empty)
     );
-    tracking_fifo #(.BITS(1), .DEPTH_BITS(GRAPH_BITS)) faults (
+    stream_fifo #(.BITS(1), .DEPTH_BITS(GRAPH_BITS)) faults (
         .aclk(aclk), .aresetn(aresetn), .put(engine_status_valid && !faults_full),
         .word_in(engine_status[63:32] != 0), .full(faults_full), .take(label_status_ready), .word_out(fault),
         .empty(faults_empty)

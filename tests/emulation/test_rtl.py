@@ -23,6 +23,9 @@ from support.random_graphs import random_inputs
 
 NODES, EDGES = 12, 21
 CONFIG = RtlConfig(edge_lanes=4, node_lanes=2, solver_seconds=5.0)
+ONE_LANE = RtlConfig(edge_lanes=1, node_lanes=1, solver_seconds=5.0)
+"""For networks with a fault: each is compiled anew, and lanes are copies of each other."""
+
 
 pytestmark = pytest.mark.slow
 
@@ -150,7 +153,7 @@ def test_planted_faults_are_caught(graph: TypedGraph, executor: RtlExecutor, tmp
     mutant = executor
     if fault.is_built(graph):
         faulty = narrow_accumulators(fault.graph, fault.accumulator_widths)
-        mutant = RtlExecutor(faulty, directory=tmp_path / "project", models=tmp_path / "models", config=CONFIG)
+        mutant = RtlExecutor(faulty, directory=tmp_path / "project", models=tmp_path / "models", config=ONE_LANE)
     golden = make_executor("golden", graph)
     result = try_mutation(fault, reference=golden, mutant=mutant, vectors=vectors[fault.batch_for("rtl")])
     assert result.caught

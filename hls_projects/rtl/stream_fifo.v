@@ -1,5 +1,5 @@
 // A FIFO whose oldest word is readable at once.
-module tracking_fifo #(
+module stream_fifo #(
     parameter integer BITS = 8,
     parameter integer DEPTH_BITS = 3
 ) (
