@@ -70,7 +70,7 @@ class TypedGraph:
 
     @property
     def visible(self) -> tuple[Node, ...]:
-        """Nodes compared between executors: every input value, requantized tensor and output."""
+        """Nodes compared between executors: every requantized tensor and output."""
         return tuple(node for node in self.nodes if isinstance(node, Requantize | Output))
 
     def consumers(self, name: str) -> tuple[Node, ...]:

@@ -1,118 +1,25 @@
-"""The Makefile's vendor targets, with stand-ins for the vendors' tools that record how they were called.
-
-The stand-ins write their reports where the vendors' tools write them; no vendor's tool has run here.
-"""
+"""The Makefile's vendor targets, with stand-ins for the vendors' tools that record how they were called."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from hitfabric.hls_projects import ProjectConfig
-from hitfabric.hls_projects.vendor import makefile_text, write_vendor_files
-from hitfabric.quantization import TypedGraph
-from support.hand_graph import hand_graph
-
-NAME = "hitfabric_hand"
-REPORT = f"{NAME}_prj/solution1"
-
-# Each records its arguments and the stage, and writes the reports of the stage below the folder it is called in.
-HLS_TOOL = f"""
-case "$HITFABRIC_STAGE" in
-    csynth) file={REPORT}/syn/report/{NAME}_csynth.xml ;;
-    cosim) file={REPORT}/sim/report/{NAME}_cosim.rpt ;;
-    export) file={REPORT}/impl/ip/component.xml ;;
-    impl) file={REPORT}/impl/report/verilog/export_impl.xml ;;
-esac
-mkdir -p "$(dirname "$file")"
-echo report > "$file"
-"""
-VPP = 'while [ $# -gt 0 ]; do [ "$1" = -o ] && echo object > "$2"; shift; done'
-IXX = f"""
-mkdir -p {NAME}-fpga.prj/reports/lib {NAME}-fpga.prj/quartus
-echo report > {NAME}-fpga.prj/reports/lib/report_data.js
-printf '#!/bin/sh\\necho ran >> "$LOG"\\necho report > $1\\n' > {NAME}-fpga
-sed -i 's#$1#{NAME}-fpga.prj/reports/lib/verification_data.js#' {NAME}-fpga
-chmod +x {NAME}-fpga
-"""
-QUARTUS = "echo report > ../reports/lib/quartus_data.js"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Workbench:
-    """A project's Makefile and scripts, and a PATH with stand-ins alone beside the system's own tools."""
-
-    directory: Path
-    tools: Path
-
-    def install(self, name: str, body: str = "", *, status: int = 0) -> None:
-        script = self.tools / name
-        script.write_text(f'#!/bin/sh\necho "{name} $* [$HITFABRIC_STAGE]" >> "$LOG"\n{body}\nexit {status}\n')
-        script.chmod(0o755)
-
-    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": f"{self.tools}:/usr/bin:/bin", "LOG": str(self.log)}
-        command = ["/usr/bin/make", "-C", str(self.directory), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-
-    @property
-    def log(self) -> Path:
-        return self.tools.parent / "log"
-
-    @property
-    def calls(self) -> list[str]:
-        return self.log.read_text().splitlines() if self.log.exists() else []
-
-    def files(self) -> set[str]:
-        return {str(path.relative_to(self.directory)) for path in self.directory.rglob("*")}
+from hitfabric.hls_projects.vendor import makefile_text
+from support.vendor_workbench import HLS_TOOL, IXX, NAME, QUARTUS, VPP, Workbench, make_workbench
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Callable[[str], Workbench]:
     if not Path("/usr/bin/make").exists() or any(map(shutil.which, ("vitis-run", "vivado_hls", "i++"))):
         pytest.skip("needs /usr/bin/make, and the vendors' tools absent")
-
-    def build(backend: str) -> Workbench:
-        directory = tmp_path / "project"
-        for path in (f"firmware/{NAME}.cpp", f"{NAME}_test.cpp", "project.tcl", "tb_data/nodes.txt"):
-            (directory / path).parent.mkdir(parents=True, exist_ok=True)
-            (directory / path).write_text("1\n")
-        config = ProjectConfig(backend=backend).resolved(hand_graph())  # type: ignore[arg-type] - a literal in each test
-        write_vendor_files(directory, name=NAME, graph=hand_graph(), config=config, model=Model(hand_graph()))
-        tools = tmp_path / "tools"
-        tools.mkdir()
-        return Workbench(directory=directory, tools=tools)
-
-    return build
-
-
-class Model:
-    """The part of hls4ml's model that the kernel reads: its variables."""
-
-    def __init__(self, graph: TypedGraph) -> None:
-        self.graph = graph
-
-    def get_input_variables(self) -> list[Variable]:
-        return [Variable(node.name) for node in self.graph.inputs]
-
-    def get_output_variables(self) -> list[Variable]:
-        return [Variable(node.name) for node in self.graph.outputs]
-
-
-class Variable:
-    """One argument of the top function."""
-
-    def __init__(self, name: str) -> None:
-        self.name = f"{name}_in"
-        self.type = type("Type", (), {"name": f"{name}_t"})()
-
-    def size(self) -> int:
-        return 4
+    return partial(make_workbench, tmp_path)
 
 
 HLS_TARGETS = ("csynth", "cosim", "export", "impl")

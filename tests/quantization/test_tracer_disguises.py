@@ -14,10 +14,9 @@ from brevitas.quant.float import Fp8e4m3Act, Fp8e4m3Weight
 from brevitas.quant.scaled_int import Int8AccumulatorAwareWeightQuant
 from torch import Tensor, nn
 
-from hitfabric.core import ContractError
-from hitfabric.quantization.linter import lint
 from hitfabric.quantization.presets import preset, quantized_identity
 from hitfabric.quantization.tracer import trace
+from support.refused_models import refusal
 
 torch.set_num_threads(1)
 PASSES = 25
@@ -77,13 +76,6 @@ def settled(model: nn.Module) -> nn.Module:
         for _ in range(PASSES):
             model(torch.randn(40, 3))
     return model.eval()
-
-
-def refusal(model: nn.Module) -> ContractError:
-    with pytest.raises(ContractError) as caught:
-        trace(model, name="network")
-    assert not lint(model).passed
-    return caught.value
 
 
 @pytest.mark.parametrize(

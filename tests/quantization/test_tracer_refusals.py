@@ -15,12 +15,9 @@ from brevitas.quant.shifted_scaled_int import ShiftedUint8ActPerTensorFloat
 from torch import Tensor, nn
 from torch.nn.functional import dropout, layer_norm, relu
 
-from hitfabric.core import ContractError
-from hitfabric.quantization import Maxima
 from hitfabric.quantization.linter import lint
-from hitfabric.quantization.modules import EdgeAggregate, EdgeGather
-from hitfabric.quantization.presets import CALIBRATION_STEPS, preset, quantized_identity, quantized_mlp
-from hitfabric.quantization.tracer import trace
+from hitfabric.quantization.presets import preset, quantized_identity, quantized_mlp
+from support.refused_models import refusal, settled
 
 torch.set_num_threads(1)
 
@@ -41,23 +38,6 @@ class Net(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return self.last(self.operation(self.relu(self.first(self.quantize(features)))))
-
-
-def settled(model: nn.Module, *inputs: Tensor, passes: int = CALIBRATION_STEPS + 1) -> nn.Module:
-    model.train()
-    with torch.no_grad():
-        for _ in range(passes):
-            model(*inputs)
-    return model.eval()
-
-
-def refusal(model: nn.Module, **options: Any) -> ContractError:
-    with pytest.raises(ContractError) as caught:
-        trace(model, name="network", **options)
-    report = lint(model, **options)
-    assert not report.passed
-    assert caught.value.message.startswith(report.violations[0].rule)
-    return caught.value
 
 
 class PerChannel(Int8ActPerTensorFixedPoint):
@@ -316,60 +296,3 @@ def test_wide_sums_are_a_warning() -> None:
     assert [len(report.warnings) for report in reports] == [1, 0]
     assert all(report.passed for report in reports)
     assert reports[0].warnings[0].module == "1.dense0" and "float32" in reports[0].warnings[0].rule
-
-
-class Graph(nn.Module):
-    def __init__(self, run: Callable[..., Any]) -> None:
-        super().__init__()
-        self.run = run
-        self.input_shapes = {"nodes": ("N", 2), "edge_index": ("E", 2)}
-        self.quantize, self.again, self.gather = quantized_identity(6), quantized_identity(4), EdgeGather()
-        self.message = quantized_mlp((4, 2), weight_bits=4, activation_bits=4, last_activation=True)
-        self.total = EdgeAggregate()
-
-    def forward(self, nodes: Tensor, edge_index: Tensor) -> Any:
-        return self.run(self, nodes, edge_index)
-
-
-def healthy(net: Any, nodes: Any, index: Any) -> Any:
-    x = net.quantize(nodes)
-    return net.total(net.message(net.gather(x, index)), index, nodes) + net.again(x)
-
-
-GRAPHS: list[tuple[Callable[..., Any], str]] = [
-    (lambda n, x, i: n.quantize(x) + n.again(x), "input nodes is quantized by again, quantize"),
-    (lambda n, x, i: n.gather(x, i), "input nodes is not quantized"),
-    (lambda n, x, i: n.message(n.gather(n.quantize(x), n.quantize(x))), "input edge_index has no values that"),
-    (lambda n, x, i: n.total(n.message(n.gather(n.quantize(x), i)), i, i), "module total is given edge_index"),
-    (lambda n, x, i: n.quantize(x) + i, "input edge_index is not quantized"),
-    (lambda n, x, i: (n.quantize(x), i), "input edge_index is not quantized"),
-    (lambda n, x, i: (n.quantize(x), n.gather(n.quantize(x), i)), "the model returns 2 tensors"),
-    (lambda n, x, i: {"y": (n.gather(n.quantize(x), i),)}, "output y is tuple, not a tensor"),
-    (lambda n, x, i: x, "input nodes is not quantized"),
-    (lambda n, x, i: n.gather(n.quantize(x), i.long()), "input edge_index is changed before"),
-    (lambda n, x, i: n.gather(n.quantize(x), torch.flip(i.t().t(), [-1])), "input edge_index is changed before"),
-]
-
-
-@pytest.mark.parametrize("case", range(len(GRAPHS)))
-def test_graph_networks(case: int) -> None:
-    torch.manual_seed(0)
-    run, rule = GRAPHS[case]
-    model: Any = settled(Graph(healthy), torch.randn(6, 2), torch.randint(0, 6, (9, 2)))
-    assert lint(model).passed
-    model.run = run
-    assert refusal(model, maxima=Maxima(nodes=6, edges=9)).message.startswith(rule)
-
-
-def test_shapes_that_do_not_fit_forward() -> None:
-    model: Any = settled(Graph(healthy), torch.randn(6, 2), torch.randint(0, 6, (9, 2)))
-    model.input_shapes = {"nodes": ("N", 2), "edge_index": ("E", 2), "weights": ("E", 1)}
-    assert refusal(model).message.startswith("input_shapes names weights")
-    model.input_shapes = {"nodes": ("N", 2)}
-    assert refusal(model).message.startswith("input edge_index has no shape")
-    model.input_shapes = {"nodes": ("N", 2), "edge_index": ("E", 2)}
-    model.input_shapes = {"nodes": 2, "edge_index": 2}
-    assert refusal(model).message.startswith("the shapes of the inputs are {'nodes': 2")
-    model.input_shapes = {"nodes": ("N", 2), "edge_index": ("E", 2)}
-    model.output_names = ("one", "two")
-    assert refusal(model).message.startswith("the model returns 1 tensors, output_names names 2")
