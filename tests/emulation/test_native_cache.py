@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from hitfabric.quantization import TypedGraph
 from support.drawn import drawn
 from support.hand_graph import hand_graph
 from support.native_networks import activation, messages, perceptron_of, requantized, unlike_grids
+from support.processes import eventually
 from support.random_graphs import graph_networks, row_networks
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
@@ -133,10 +133,8 @@ def test_a_build_that_is_killed_leaves_no_half_library(tmp_path: Path) -> None:
     )
     (tools / "g++").chmod(0o755)
     process = start(cache, path=f"{tools}:{os.environ['PATH']}")
-    deadline = time.monotonic() + 120
-    while not marker.exists():
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
-        time.sleep(0.05)
+    assert eventually(lambda: marker.exists() or process.poll() is not None, seconds=120)
+    assert process.poll() is None, process.communicate()
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert libraries(cache) == []

@@ -19,10 +19,11 @@ from hitfabric.hls_projects.rtl_core_products import Product, plain_product
 from hitfabric.hls_projects.rtl_core_search import Problem
 from hitfabric.hls_projects.rtl_cores import write_core
 from hitfabric.hls_projects.rtl_fields import Core, Field, Solver
+from hitfabric.hls_projects.rtl_simulation_words import pack_rows
 from hitfabric.hls_projects.rtl_verilator import find_verilator
 from hitfabric.quantization import Add, Concat, Dense, FixedPoint, GraphBuilder, Requantize, TypedGraph
 from support.random_graphs import row_networks
-from support.rtl_cores import Settings, expected, pack, random_rows, simulate
+from support.rtl_cores import CoreSimulation, Settings, expected, random_rows
 from support.rtl_netlists import evaluate, random_rows_network, term_value
 
 ZOO = Path(__file__).resolve().parents[2] / "models" / "zoo"
@@ -41,7 +42,7 @@ def whole_core(graph: TypedGraph, directory: Path, config: Settings, *, name: st
 def check(graph: TypedGraph, core: Core, nodes: list[str], *, rows: int = 2000) -> None:
     """Outputs of a simulated core against the golden model."""
     values = random_rows(graph, [field.tensor for field in core.inputs], rows)
-    wanted, found = expected(graph, nodes, values), simulate(core, values)
+    wanted, found = expected(graph, nodes, values), CoreSimulation(core, seed=1).run(values)
     for field in core.outputs:
         np.testing.assert_array_equal(found[field.tensor], wanted[field.tensor], err_msg=field.tensor)
 
@@ -87,7 +88,7 @@ def test_every_rounding_and_saturation_of_every_value(tmp_path: Path) -> None:
     graph = every_requantization()
     core, nodes = whole_core(graph, tmp_path, Settings(register_spacing=2.0))
     values = {f"input{signed}": np.arange(64).reshape(-1, 1) - 32 * signed for signed in (0, 1)}
-    wanted, found = expected(graph, nodes, values), simulate(core, values)
+    wanted, found = expected(graph, nodes, values), CoreSimulation(core, seed=1).run(values)
     for name in nodes:
         node = graph[name]
         fraction = graph[node.inputs[0]].tensor.format.fraction
@@ -108,7 +109,8 @@ def check_wires(graph: TypedGraph, *, rows: int, seed: int = 0) -> None:
     fields = [Field.of(graph, node.name) for node in graph.inputs]
     made = make_netlist(graph, nodes=nodes, inputs=fields, ranges={}, seconds=1, find=plain)
     values = random_rows(graph, [field.tensor for field in fields], rows, seed=seed)
-    wires = [evaluate(made.netlist, int.from_bytes(row.tobytes(), "little")) for row in pack(fields, values)]
+    packed = [values[field.tensor] for field in fields]
+    wires = [evaluate(made.netlist, int.from_bytes(row.tobytes(), "little")) for row in pack_rows(fields, packed)]
     for name, wanted in expected(graph, nodes, values).items():
         found = [[term_value(row, term) for term in made.values[name]] for row in wires]
         np.testing.assert_array_equal(np.array(found), wanted, err_msg=name)

@@ -6,7 +6,7 @@ import multiprocessing
 import shutil
 import subprocess
 import sys
-import time
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,10 @@ from hitfabric.core import GraphError, MissingToolError, ToolError
 from hitfabric.hls_projects import rtl_verilator
 from hitfabric.hls_projects.rtl_fields import Core, Field
 from hitfabric.hls_projects.rtl_simulation import build_model
-from hitfabric.hls_projects.rtl_simulation_rows import DRIVER, CoreSimulation
 from hitfabric.hls_projects.rtl_simulation_words import pack_rows, unpack_rows
 from hitfabric.hls_projects.rtl_verilator import find_verilator
 from support.processes import eventually
+from support.rtl_cores import DRIVER, CoreSimulation
 
 ADDER = """
 module adder #(parameter DELAY = 1) (input wire clk, input wire [10:0] row_in, output wire [6:0] row_out);
@@ -95,15 +95,16 @@ BUILD = """
 import sys
 from pathlib import Path
 from hitfabric.hls_projects.rtl_simulation import build_model
-from hitfabric.hls_projects.rtl_simulation_rows import DRIVER
-print(build_model([Path(sys.argv[1])], "adder", driver=DRIVER, cache=Path(sys.argv[2])))
+print(build_model([Path(sys.argv[1])], "adder", driver=Path(sys.argv[2]), cache=Path(sys.argv[3])))
 """
 
 
 @pytest.mark.slow
 def test_a_killed_build_leaves_nothing_in_the_way(tmp_path: Path) -> None:
     core, cache = adder(tmp_path), tmp_path / "cache"
-    process = subprocess.Popen([sys.executable, "-c", BUILD, str(core.sources[0]), str(cache)], stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUILD, *map(str, (core.sources[0], DRIVER, cache))], stdout=subprocess.PIPE
+    )
     assert eventually(lambda: any(cache.glob(".adder-*/build/*.cpp")), seconds=60)
     process.kill()
     process.communicate()
@@ -113,11 +114,9 @@ def test_a_killed_build_leaves_nothing_in_the_way(tmp_path: Path) -> None:
     assert sorted(path.name for path in left.iterdir()) == ["content.sha256", "model.so"]
 
 
-def _build(source: Path, cache: Path, barrier: object, results: object) -> None:
-    barrier.wait()  # type: ignore[attr-defined]
-    start = time.monotonic()
+def _build(source: Path, cache: Path, barrier: Barrier) -> None:
+    barrier.wait()
     build_model([source], "adder", driver=DRIVER, cache=cache)
-    results.put(time.monotonic() - start)  # type: ignore[attr-defined]
 
 
 @pytest.mark.slow
@@ -130,9 +129,8 @@ def test_two_processes_compile_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     wrapper.chmod(0o755)
     monkeypatch.setenv("PATH", str(wrapper.parent), prepend=":")
     context = multiprocessing.get_context("spawn")
-    barrier, results = context.Barrier(2), context.Queue()
     core = adder(tmp_path)
-    arguments = (core.sources[0], tmp_path / "cache", barrier, results)
+    arguments = (core.sources[0], tmp_path / "cache", context.Barrier(2))
     processes = [context.Process(target=_build, args=arguments) for _ in range(2)]
     for process in processes:
         process.start()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from hitfabric.hls_projects.rtl_cells import KNOWN, LUT_RAM, cell_figures, lut_t
 from hitfabric.hls_projects.rtl_logic_path import LogicPath, read_logic_path
 from hitfabric.hls_projects.rtl_open_tools import find_open_tool
 from hitfabric.hls_projects.rtl_synthesis import synthesise
+from support.processes import alive, eventually
 
 # Nine registers and four gates of two inputs in each lane; the top adds eight registers.
 LANE = """\
@@ -116,22 +116,11 @@ def test_a_tool_ends_with_the_program_that_started_it(tmp_path: Path) -> None:
     )
     with subprocess.Popen([sys.executable, "-c", code]) as program:
         pid = tmp_path / "pid"
-        while not (pid.exists() and pid.read_text(encoding="ascii").strip()):
-            assert program.poll() is None
-            time.sleep(0.05)
+        assert eventually(lambda: pid.exists() and pid.read_text(encoding="ascii").strip() != "", seconds=60)
         number = int(pid.read_text(encoding="ascii"))
-        assert Path(f"/proc/{number}").exists()
+        assert alive(number)
         program.kill()
-    while Path(f"/proc/{number}").exists() and _state(number) != "Z":
-        time.sleep(0.05)
-
-
-def _state(number: int) -> str:
-    """State of a process: Z for one that ended and was not waited for."""
-    try:
-        return Path(f"/proc/{number}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-    except OSError:
-        return "Z"
+    assert eventually(lambda: not alive(number))
 
 
 def test_two_sources_of_one_name_are_refused(sources: list[Path], tmp_path: Path) -> None:

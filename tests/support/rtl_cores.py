@@ -5,17 +5,19 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hitfabric.emulation.golden import compute_node
 from hitfabric.emulation.inputs import Sizes
-from hitfabric.hls_projects.rtl_fields import Core, Field
-from hitfabric.hls_projects.rtl_simulation import DRIVERS, build_model
+from hitfabric.hls_projects.rtl_fields import Core
+from hitfabric.hls_projects.rtl_simulation import build_model
+from hitfabric.hls_projects.rtl_simulation_words import Integers, pack_rows, unpack_rows
+from hitfabric.hls_projects.rtl_verilator import Verilator
 from hitfabric.quantization import TypedGraph
 
-Integers = NDArray[np.int64]
+DRIVER = Path(__file__).parents[1] / "hls_projects" / "driver_rows.cpp"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,18 +28,50 @@ class Settings:
     solver_seconds: float = 60.0
 
 
-def simulate(core: Core, rows: Mapping[str, Integers], *, seed: int = 1) -> dict[str, Integers]:
-    """Outputs of a core for integers of its inputs, a row each cycle."""
-    library = ctypes.CDLL(str(build_model(core.sources, core.name, driver=DRIVERS / "driver_rows.cpp")))
-    packed = pack(core.inputs, rows)
-    width = -(-sum(field.width for field in core.outputs) // 8)
-    result = np.zeros((len(packed), width), dtype=np.uint8)
-    library.hitfabric_rows.restype = ctypes.c_char_p
-    sizes = [ctypes.c_int64(packed.shape[1]), result.ctypes.data_as(ctypes.c_void_p), ctypes.c_int64(width)]
-    counts = [ctypes.c_uint64(seed), ctypes.c_int64(core.latency), ctypes.c_int64(len(packed))]
-    problem = library.hitfabric_rows(*counts, packed.ctypes.data_as(ctypes.c_void_p), *sizes)
-    assert problem is None, problem
-    return unpack(core.outputs, result)
+class CoreSimulation:
+    """Runs rows through a core, one per cycle.
+
+    Args:
+        core: The core, a module with the ports `clk`, `row_in` and `row_out`.
+        seed: Of the random values that all registers start with.
+        verilator: As `build_model` takes it.
+        cache: As `build_model` takes it.
+
+    Raises:
+        ToolError: Verilator or g++ is missing or fails.
+    """
+
+    def __init__(
+        self, core: Core, *, seed: int = 0, verilator: Verilator | Path | None = None, cache: Path | None = None
+    ) -> None:
+        self.core, self.seed = core, seed
+        self.library = build_model(core.sources, core.name, driver=DRIVER, verilator=verilator, cache=cache)
+        self._run = ctypes.CDLL(str(self.library)).hitfabric_rows
+        number, address = ctypes.c_int64, ctypes.c_void_p
+        self._run.argtypes = [ctypes.c_uint64, number, number, address, number, address, number]
+        self._run.restype = ctypes.c_char_p
+
+    def run(self, tensors: Mapping[str, Integers]) -> dict[str, Integers]:
+        """The core's outputs, by tensor.
+
+        Args:
+            tensors: int64 [rows, features] of every input, all of the same number of rows.
+
+        Returns:
+            int64 [rows, features] of every output.
+
+        Raises:
+            GraphError: A tensor does not fit its field.
+            AssertionError: The model failed.
+        """
+        core = self.core
+        rows = pack_rows(core.inputs, [tensors[field.tensor] for field in core.inputs])
+        results = np.zeros((len(rows), -(-sum(field.width for field in core.outputs) // 8)), dtype=np.uint8)
+        given, found = (rows.ctypes.data, rows.shape[1]), (results.ctypes.data, results.shape[1])
+        problem = self._run(self.seed, core.latency, len(rows), *given, *found)
+        assert problem is None, problem
+        names = [field.tensor for field in core.outputs]
+        return dict(zip(names, unpack_rows(core.outputs, results), strict=True))
 
 
 def expected(graph: TypedGraph, nodes: Sequence[str], rows: Mapping[str, Integers]) -> dict[str, Integers]:
@@ -62,25 +96,3 @@ def random_rows(graph: TypedGraph, tensors: Sequence[str], count: int, *, seed: 
         rows[name] = np.where(random.random(values.shape) < 0.2, special, values)
         rows[name][:2] = [[tensor.low], [tensor.high]]
     return rows
-
-
-def pack(fields: Sequence[Field], rows: Mapping[str, Integers]) -> NDArray[np.uint8]:
-    """Rows as bytes, the lowest bit of the first feature first."""
-    bits = [_bits(rows[field.tensor], field.bits) for field in fields]
-    return np.packbits(np.concatenate(bits, axis=1), axis=1, bitorder="little")
-
-
-def unpack(fields: Sequence[Field], packed: NDArray[np.uint8]) -> dict[str, Integers]:
-    """Integers of each field."""
-    bits, offset, rows = np.unpackbits(packed, axis=1, bitorder="little").astype(np.int64), 0, {}
-    for field in fields:
-        own = bits[:, offset : offset + field.width].reshape(len(packed), field.features, field.bits)
-        weights = 1 << np.arange(field.bits, dtype=np.int64)
-        weights[-1] *= -1 if field.signed else 1
-        rows[field.tensor] = own @ weights
-        offset += field.width
-    return rows
-
-
-def _bits(values: Integers, width: int) -> NDArray[np.uint8]:
-    return ((values[:, :, None] >> np.arange(width)) & 1).reshape(len(values), -1).astype(np.uint8)
