@@ -9,12 +9,15 @@ from typing import Any, Literal
 from ..core import DataError
 from .content import RunContent
 from .counts import Ratio
-from .physics_tables import DASH, percent, track_ratios
+from .cycles_sections import cycles_rows
+from .ladder import Cell, ladder_table
+from .physics_tables import DASH, MINUS, percent, track_ratios
 from .projects import surest_figure
 from .records import Project
+from .size_sections import sizes_of
 from .statistics import percentile_ms
 
-State = Literal["", "equal", "different"]
+State = Literal["", "equal", "different", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,22 +29,23 @@ class Pair:
         first: Its value in the first run, a dash where it was not measured.
         second: Its value in the second.
         note: What to make of it.
-        state: Whether they agree, where that is a yes or a no.
+        states: Of both values, where that is a yes or a no: `equal` only where something was compared.
     """
 
     label: str
     first: str
     second: str
     note: str = ""
-    state: State = ""
+    states: tuple[State, State] = ("", "")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Quantities of one kind."""
+    """Quantities of one kind; `aside` are those that only one run can have."""
 
     title: str
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Pair, ...] = ()
+    aside: tuple[Pair, ...] = ()
 
 
 def compare_runs(first: RunContent, second: RunContent) -> list[Group]:
@@ -58,29 +62,42 @@ def compare_runs(first: RunContent, second: RunContent) -> list[Group]:
         ("Tracks", _tracks(first, second)),
         ("Edges after each stage", _stages(first, second)),
         ("Networks, area under the ROC curve", _networks(first, second)),
+        ("Graphs beyond the largest that is taken", _sizes(first, second)),
+        ("Clock cycles of the RTL, simulated", _cycles(first, second)),
         ("Latency of single requests, ms", _latencies(first, second)),
         ("Hardware", _hardware(first, second)),
         ("Time per stage, s", _seconds(first, second)),
-        ("What was different about the runs", _provenance(first, second)),
     )
     found = [Group(title=title, pairs=tuple(pairs)) for title, pairs in groups]
-    return [group for group in found if group.pairs]
+    found.append(_provenance(first, second))
+    return [group for group in found if group.pairs or group.aside]
 
 
 def _accuracy(first: RunContent, second: RunContent) -> Iterator[Pair]:
-    sums = [_mismatches(content) for content in (first, second)]
-    for key in dict.fromkeys([*sums[0], *sums[1]]):
-        values = [found.get(key) for found in sums]
-        state: State = "equal" if all(not value for value in values) else "different"
-        yield Pair(label=key, first=_whole(values[0]), second=_whole(values[1]), state=state)
+    cells = [_compared(content) for content in (first, second)]
+    for key in dict.fromkeys([*cells[0], *cells[1]]):
+        one, other = (found.get(key) for found in cells)
+        yield Pair(label=key, first=_counted(one), second=_counted(other), states=(_state(one), _state(other)))
 
 
-def _mismatches(content: RunContent) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for row in content.ladder.rows if content.ladder else ():
-        key = f"{row.network}, {row.executor}"
-        found[key] = found.get(key, 0) + row.mismatches
-    return found
+def _compared(content: RunContent) -> dict[str, Cell]:
+    table = ladder_table(content.ladder) if content.ladder else None
+    return {
+        f"{network.network}, {executor}": total
+        for network in (table.networks if table else ())
+        for executor, total in zip(table.executors if table else (), network.totals, strict=True)
+        if total is not None
+    }
+
+
+def _counted(cell: Cell | None) -> str:
+    if cell is None:
+        return DASH
+    return f"{cell.mismatches:,} of {cell.compared:,}" if cell.compared else "not compared"
+
+
+def _state(cell: Cell | None) -> State:
+    return "none" if cell is None or cell.state == "not compared" else cell.state
 
 
 def _tracks(first: RunContent, second: RunContent) -> Iterator[Pair]:
@@ -119,7 +136,7 @@ def _apart(first: Ratio, second: Ratio) -> str:
     if first.value is None or second.value is None or None in (first.low, first.high, second.low, second.high):
         return ""
     assert first.low is not None and first.high is not None and second.low is not None and second.high is not None
-    change = f"{100 * (second.value - first.value):+.2f} points"
+    change = f"{100 * (second.value - first.value):+.2f} points".replace("-", MINUS)
     apart = first.high < second.low or second.high < first.low
     return f"{change}; {'the intervals do not overlap' if apart else 'within the intervals'}"
 
@@ -132,6 +149,32 @@ def _networks(first: RunContent, second: RunContent) -> Iterator[Pair]:
         for content in (first, second)
     ]
     yield from _numbers(*areas, digits=".5f")
+
+
+def _sizes(first: RunContent, second: RunContent) -> Iterator[Pair]:
+    found = [
+        {
+            sizes.kind: Ratio(passed=sizes.over[0], total=sizes.graphs)
+            for sizes in sizes_of(content)
+            if sizes.limit is not None
+        }
+        for content in (first, second)
+    ]
+    yield from _shares(*found)
+
+
+def _cycles(first: RunContent, second: RunContent) -> Iterator[Pair]:
+    found: list[dict[str, float]] = []
+    for content in (first, second):
+        rows = cycles_rows(content.cycles.root) if content.cycles else []
+        found.append(
+            {
+                f"{row.network}, {row.quantity}, {name}": value
+                for row in rows
+                for name, value in zip(("p50", "p95"), row.values, strict=False)
+            }
+        )
+    yield from _numbers(*found, digits=",.0f", relative=True)
 
 
 def _latencies(first: RunContent, second: RunContent) -> Iterator[Pair]:
@@ -163,7 +206,7 @@ def _surest(content: RunContent) -> dict[str, str]:
             item = surest_figure(project, quantity)
             if item is not None and item.value is not None:
                 label = f"{project.network}{', RTL' if project.design == 'RTL' else ''}: {quantity}"
-                found[label] = f"{item.value:,.6g} {item.unit} ({item.kind})".replace("  ", " ")
+                found[label] = f"{item.value:,.12g} {item.unit} ({item.kind})".replace("  ", " ")
     return found
 
 
@@ -180,15 +223,19 @@ def _numbers(
         note = ""
         if one is not None and other is not None:
             note = f"{100 * (other / one - 1):+.1f} %" if relative and one else f"{other - one:+{digits}}"
-        yield Pair(label=label, first=_number(one, digits), second=_number(other, digits), note=note)
+        shown = _number(one, digits), _number(other, digits)
+        yield Pair(label=label, first=shown[0], second=shown[1], note=note.replace("-", MINUS))
 
 
-def _provenance(first: RunContent, second: RunContent) -> Iterator[Pair]:
+def _provenance(first: RunContent, second: RunContent) -> Group:
     flat = [_flattened(content) for content in (first, second)]
+    differing, aside = [], []
     for label in dict.fromkeys([*flat[0], *flat[1]]):
-        one, other = flat[0].get(label, DASH), flat[1].get(label, DASH)
+        one, other = flat[0].get(label), flat[1].get(label)
         if one != other:
-            yield Pair(label=label, first=one, second=other)
+            alone = one is None or other is None
+            (aside if alone else differing).append(Pair(label=label, first=one or DASH, second=other or DASH))
+    return Group(title="What was different about the runs", pairs=tuple(differing), aside=tuple(aside))
 
 
 def _flattened(content: RunContent) -> dict[str, str]:
@@ -208,10 +255,6 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401
             yield from _leaves(item, f"{name}.{key}" if name else str(key))
     else:
         yield name, str(value)
-
-
-def _whole(value: int | None) -> str:
-    return DASH if value is None else f"{value:,}"
 
 
 def _number(value: float | None, digits: str) -> str:

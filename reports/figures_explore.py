@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from ..core import atomic_file
 from .canvas import SERIES, colour, figure
+
+Quantity = Literal["latency", "interval", "rate", "auc"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +59,15 @@ def draw_exploration(points: Sequence[ExplorePoint], path: Path, *, clock_ns: fl
             drawn.savefig(temporary, format="png", dpi=150, facecolor="white", metadata={"Software": None})
 
 
-def plot_designs(axes: Axes, points: Sequence[ExplorePoint], quantity: str, *, label: str, clock: float = 1.0) -> None:
+def plot_designs(
+    axes: Axes, points: Sequence[ExplorePoint], quantity: Quantity, *, label: str, clock: float = 1.0
+) -> None:
     """Draw one quantity of the designs over their LUTs; designs of the front are filled.
 
     Args:
         axes: Where to draw.
         points: The designs; those without LUTs or without the quantity are left out.
-        quantity: `latency`, `rate` or `auc`.
+        quantity: `latency`, `interval`, `rate` or `auc`.
         label: Name of the quantity.
         clock: Clock period of the rate, ns.
     """
@@ -81,9 +86,16 @@ def plot_designs(axes: Axes, points: Sequence[ExplorePoint], quantity: str, *, l
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))  # a sweep may lie within one decade
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
+    if quantity == "auc":
+        shown = [point.auc for point in points if point.auc is not None]
+        low, high = min(shown, default=0.0), max(shown, default=1.0)
+        room = max(0.15 * (high - low), 1e-4)  # networks of one AUC must not be drawn on an axis beyond 1
+        axes.set_ylim(low - room, min(high + room, 1.0) if high < 1.0 else 1.0 + room)
+        axes.ticklabel_format(axis="y", useOffset=False)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
 
 
-def _value(point: ExplorePoint, quantity: str, clock: float) -> float | None:
+def _value(point: ExplorePoint, quantity: Quantity, clock: float) -> float | None:
     if quantity == "rate":
         return None if not point.interval else 1000 / (point.interval * clock)
-    return point.auc if quantity == "auc" else point.latency
+    return {"auc": point.auc, "latency": point.latency, "interval": point.interval}[quantity]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from .canvas import figure, to_svg
-from .figures_explore import ExplorePoint, plot_designs
+from .figures_explore import ExplorePoint, Quantity, plot_designs
 from .physics_tables import DASH
 from .rtl_record import DESIGN_FIGURES, Exploration, ExploredDesign
 
-DesignRow = tuple[str, list[str], str, bool]
+DesignRow = tuple[str, list[tuple[str, str]], str, bool]
 
 
 def design_rows(found: Exploration) -> list[DesignRow]:
-    """Design in words, its figures with their kinds, AUC, and whether it is on the front."""
+    """Design in words, its figures and the kind of each, AUC, and whether it is on the front."""
     front = set(found.front)
     return [
         (_name(point), [_shown(point, name) for name in DESIGN_FIGURES], _auc(point), place in front)
@@ -21,8 +21,15 @@ def design_rows(found: Exploration) -> list[DesignRow]:
     ]
 
 
-def draw_designs(found: Exploration) -> Markup:
-    """LUT against latency and AUC; designs of the front are filled."""
+PANELS: tuple[tuple[Quantity, str], ...] = (
+    ("latency", "latency p95, cycles (simulated)"),
+    ("interval", "interval p95, cycles (simulated)"),
+    ("auc", "AUC"),
+)
+
+
+def draw_designs(found: Exploration) -> Markup | None:
+    """LUT against latency, interval and AUC where they are known; designs of the front are filled. None without any."""
     front = set(found.front)
     points = [
         ExplorePoint(
@@ -35,12 +42,18 @@ def draw_designs(found: Exploration) -> Markup:
         )
         for place, point in enumerate(found.points)
     ]
+    known = [point for point in points if point.lut is not None]
+    panels: list[tuple[Quantity, str]] = [
+        panel for panel in PANELS if any(getattr(point, panel[0]) is not None for point in known)
+    ]
+    if not panels:
+        return None
     with figure(10, 3.4) as drawn:
-        left, right = drawn.subplots(1, 2)
-        plot_designs(left, points, "latency", label="latency p95, cycles (simulated)")
-        plot_designs(right, points, "auc", label="AUC")
-        left.legend(loc="best")
-        return to_svg(drawn, name="explore", description="LUTs of RTL designs against latency and AUC")
+        axes = drawn.subplots(1, len(panels), squeeze=False)[0]
+        for axis, (quantity, label) in zip(axes, panels, strict=True):
+            plot_designs(axis, points, quantity, label=label)
+        drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        return to_svg(drawn, name="explore", description="LUTs of RTL designs against latency, interval and AUC")
 
 
 def _name(point: ExploredDesign) -> str:
@@ -49,9 +62,9 @@ def _name(point: ExploredDesign) -> str:
     return "{}, {} lanes, spacing {}, {}".format(*words)
 
 
-def _shown(point: ExploredDesign, name: str) -> str:
+def _shown(point: ExploredDesign, name: str) -> tuple[str, str]:
     item = point.figures.get(name)
-    return DASH if item is None or item.value is None else f"{item.value:,.6g} {item.kind}"
+    return (DASH, "") if item is None or item.value is None else (f"{item.value:,.6g} {item.unit}".strip(), item.kind)
 
 
 def _auc(point: ExploredDesign) -> str:
