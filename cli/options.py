@@ -23,7 +23,12 @@ Overrides = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Events = Annotated[
     Path | None,
-    typer.Option("--events", metavar="DIR", help="Folder of events in TrackML CSV layout.", show_default=False),
+    typer.Option(
+        "--events",
+        metavar="DIR",
+        help="Folder of events: TrackML or ACTS CSV, or Parquet (docs/events.md).",
+        show_default=False,
+    ),
 ]
 Graphs = Annotated[
     Path | None, typer.Option("--graphs", metavar="DIR", help="Folder of graphs (.npz) of the sector workload.")

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from hitfabric.core import load_config
 from hitfabric.detector import read_events
+from hitfabric.pipeline.train import TrainConfig
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 RUNS = [
@@ -40,6 +42,11 @@ def run_example(*call: str | Path, folder: Path) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_settings_of_a_training_are_accepted() -> None:
+    config = load_config(TrainConfig, EXAMPLES / "train.yaml", overrides={"events": "EVENTS"})
+    assert config.chain.interaction_network.network.skip == "residual"
 
 
 @pytest.mark.slow
