@@ -58,7 +58,7 @@ def test_coverage_counts_range_and_saturation() -> None:
 
 
 @given(case=st.integers(0, 2), seed=st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_merged_rungs_equal_one_comparison(case: int, seed: int) -> None:
     graph = hand_graph()
     batches = [random_inputs(graph, seed=seed + number, sizes={"N": 3, "E": 5}) for number in range(3)]
@@ -78,7 +78,7 @@ def test_merged_rungs_equal_one_comparison(case: int, seed: int) -> None:
 
 
 @given(graph=st.one_of(row_networks(), graph_networks()))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 def test_extreme_vectors_are_valid_inputs(graph: TypedGraph) -> None:
     golden = GoldenExecutor(graph)
     batches = [golden.run(batch) for batch in extreme_vectors(graph, random_rows=20)]

@@ -37,7 +37,7 @@ def by_hand(form: FixedPoint, integer: int, fraction: int) -> str:
 @given(
     form=activation_formats(), fraction=st.integers(-3, 14), integers=st.lists(st.integers(-5000, 5000), max_size=40)
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_cases_are_those_of_exact_arithmetic(form: FixedPoint, fraction: int, integers: list[int]) -> None:
     counts = conversion_cases(form, np.array(integers, dtype=np.int64), fraction=fraction)
     expected = [by_hand(form, integer, fraction) for integer in integers]

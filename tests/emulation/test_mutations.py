@@ -54,7 +54,7 @@ def test_every_node_of_a_trained_like_network_gets_its_faults_and_each_is_caught
 
 
 @given(graph=st.one_of(row_networks(), graph_networks()), seed=st.integers(0, 99))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_every_fault_planted_in_a_random_network_is_caught(graph: TypedGraph, seed: int) -> None:
     batches, golden = list(extreme_vectors(graph, seed=seed)), GoldenExecutor(graph)
     plan = plan_mutations(graph, batches, seed=seed)
@@ -65,7 +65,7 @@ def test_every_fault_planted_in_a_random_network_is_caught(graph: TypedGraph, se
 
 
 @given(graph=graph_networks(), seed=st.integers(0, 9))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_what_is_not_planted_shows_nowhere(graph: TypedGraph, seed: int) -> None:
     """The local look that finds places misses nothing that the whole network would show: rounding as the example."""
     batches = list(extreme_vectors(graph, seed=seed))

@@ -21,7 +21,6 @@ from support.random_graphs import graph_networks, random_inputs, row_networks
 
 FEW = settings(
     max_examples=2,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # each step of shrinking would compile
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

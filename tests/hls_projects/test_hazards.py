@@ -49,7 +49,7 @@ def scatter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @given(receivers=st.lists(st.integers(0, 7), min_size=EDGES, max_size=EDGES))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_edges(scatter: Scatter, receivers: list[int]) -> None:
     assert scatter.violations(np.array([[0, n] for n in receivers])) == 0
 

@@ -106,7 +106,7 @@ def expected_sums(edges: Integers, index: Integers, *, column: int, mode: str) -
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @given(inputs=gather_inputs())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_gather(kernel: Kernel, variant: str, inputs: tuple[Integers, Integers]) -> None:
     nodes, index = inputs
     found = kernel(f"gather_{variant}", nodes, index, (EDGES, 2 * FEATURES))
@@ -119,7 +119,7 @@ def test_gather(kernel: Kernel, variant: str, inputs: tuple[Integers, Integers])
 @pytest.mark.parametrize("column", [0, 1])
 @pytest.mark.parametrize("mode", ["sum", "max"])
 @given(inputs=aggregate_inputs())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_aggregate(kernel: Kernel, variant: str, column: int, mode: str, inputs: tuple[Integers, Integers]) -> None:
     found = kernel(f"{mode}{column}_{variant}", *inputs, (NODES, FEATURES))
     assert np.array_equal(found, expected_sums(*inputs, column=column, mode=mode))
@@ -138,7 +138,7 @@ def test_every_hazard_with_the_extremes_of_the_format(kernel: Kernel, variant: s
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @given(inputs=aggregate_inputs())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_layers_of_rows(kernel: Kernel, variant: str, inputs: tuple[Integers, Integers]) -> None:
     edges, _ = inputs
     rounded = kernel(f"requantize_{variant}", edges, edges, (EDGES, FEATURES))  # half to even, symmetric saturation

@@ -30,7 +30,7 @@ def accumulator(graph: TypedGraph) -> Accumulator:
     return Accumulator.of(graph, node, config=RtlConfig(), banks=2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     message=activation_formats(bits=8, signed=False),
     readers=st.lists(activation_formats(bits=8), min_size=1, max_size=2),

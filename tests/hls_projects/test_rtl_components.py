@@ -106,7 +106,7 @@ def test_configuration_refuses(wrong: dict[str, int]) -> None:
 
 
 @needs_compiler
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), stalls=st.sampled_from([0.0, 0.1, 0.5, 0.9]))
 def test_labels_are_the_reference(seed: int, stalls: float) -> None:
     rng = np.random.default_rng(seed)

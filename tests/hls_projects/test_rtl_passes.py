@@ -38,13 +38,13 @@ def check_order(graph: TypedGraph) -> None:
     assert sorted(seen) == sorted(wanted)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(graph=graph_networks())
 def test_random_networks_split(graph: TypedGraph) -> None:
     check_order(graph)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(graph=row_networks())
 def test_rows_are_one_pass(graph: TypedGraph) -> None:
     check_order(graph)

@@ -40,7 +40,7 @@ def check(inputs: dict[str, Beats], streams: dict[str, Beats]) -> None:
         assert (beats.cycle >= 0).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(0, 30), max_size=12),
     stalls=st.sampled_from([0.0, 0.05, 0.5, 0.9]),

@@ -47,7 +47,7 @@ def test_shifts_and_signs_are_free(constant: int, shift: int) -> None:
     assert effective_bits(constant) == effective_bits(-constant << shift) == len(digits)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(graph=st.one_of(row_networks(), graph_networks()), share=st.floats(0, 1))
 def test_cost_grows_with_the_sizes(graph: TypedGraph, share: float) -> None:
     nodes, edges, rows = int(share * graph.maxima.nodes), int(share * graph.maxima.edges), int(share * 50)

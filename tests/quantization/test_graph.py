@@ -20,7 +20,7 @@ WEIGHT = FixedPoint(signed=True, width=4, integer=1, overflow="SAT_SYM")
 
 
 @given(graph=st.one_of(row_networks(), graph_networks()), seed=st.integers(0, 99))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_every_value_stays_within_its_derived_range(graph: TypedGraph, seed: int) -> None:
     sizes = {"R": 40, "N": graph.maxima.nodes, "E": graph.maxima.edges}
     values = GoldenExecutor(graph).run_all(random_inputs(graph, seed=seed, sizes=sizes))
@@ -32,9 +32,7 @@ def test_every_value_stays_within_its_derived_range(graph: TypedGraph, seed: int
 
 
 @given(graph=st.one_of(row_networks(), graph_networks()))
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_save_and_load_give_the_same_graph(graph: TypedGraph, tmp_path: Path) -> None:
     graph.save(tmp_path / "graph", provenance={"seed": 1})
     loaded = TypedGraph.load(tmp_path / "graph")

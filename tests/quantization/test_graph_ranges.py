@@ -67,7 +67,7 @@ def derived(graph: TypedGraph, name: str) -> tuple[Fraction, Fraction]:
     return exact_value(tensor.format, tensor.low), exact_value(tensor.format, tensor.high)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=60, suppress_health_check=SLOW)
 @given(graph=affine_maps())
 def test_ranges_of_an_affine_map_are_attained(graph: TypedGraph) -> None:
     form = graph["x"].tensor.format
@@ -77,7 +77,7 @@ def test_ranges_of_an_affine_map_are_attained(graph: TypedGraph) -> None:
         assert ends(name, [values]) == derived(graph, name)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=30, suppress_health_check=SLOW)
 @given(form=forms(widest=2), column=st.sampled_from([0, 1]), mode=st.sampled_from(["sum", "max"]))
 def test_ranges_of_gather_and_aggregate_are_attained(form: FixedPoint, column: int, mode: str) -> None:
     builder = GraphBuilder(maxima=Maxima(nodes=2, edges=2))
@@ -100,7 +100,7 @@ def test_ranges_of_gather_and_aggregate_are_attained(form: FixedPoint, column: i
         assert ends(name, every) == derived(graph, name)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=30, suppress_health_check=SLOW)
 @given(first=forms(), second=forms())
 def test_ranges_of_add_and_concat_are_attained(first: FixedPoint, second: FixedPoint) -> None:
     builder = GraphBuilder()
@@ -114,7 +114,7 @@ def test_ranges_of_add_and_concat_are_attained(first: FixedPoint, second: FixedP
         assert ends(name, [values]) == derived(graph, name)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=40, suppress_health_check=SLOW)
 @given(graph=st.one_of(row_networks(), graph_networks()), seed=st.integers(0, 99))
 def test_golden_equals_rational_arithmetic(graph: TypedGraph, seed: int) -> None:
     sizes = {"R": 3, "N": graph.maxima.nodes, "E": min(8, graph.maxima.edges)}
@@ -140,7 +140,7 @@ def wide_inputs(graph: TypedGraph, seed: int) -> dict[str, np.ndarray]:
     return {"x": np.concatenate([rows, signs]).astype(np.float32)}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=150, suppress_health_check=SLOW)
 @given(data=st.data(), seed=st.integers(0, 99))
 def test_wide_accumulators_are_exact_or_refused(data: st.DataObject, seed: int) -> None:
     fan_in = data.draw(st.integers(1, 9))

@@ -26,7 +26,7 @@ def make_graph(nodes: int, edges: int, width: int, seed: int) -> tuple[torch.Ten
     return x, e, torch.randint(0, nodes + 3, (edges, 2), generator=generator)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(**SIZES)
 def test_gather_equals_a_loop(nodes: int, edges: int, width: int, seed: int) -> None:
     x, _, index = make_graph(nodes, edges, width, seed)
@@ -35,7 +35,7 @@ def test_gather_equals_a_loop(nodes: int, edges: int, width: int, seed: int) -> 
     assert torch.equal(EdgeGather()(x, index), expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(column=st.sampled_from([0, 1]), mode=st.sampled_from(["sum", "max"]), **SIZES)
 def test_aggregate_equals_a_loop(column: int, mode: str, nodes: int, edges: int, width: int, seed: int) -> None:
     x, e, index = make_graph(nodes, edges, width, seed)

@@ -37,7 +37,7 @@ def calibrated(module: nn.Module, inputs: torch.Tensor) -> nn.Module:
     return module.eval()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(bits=BITS, signed=st.booleans(), spread=st.sampled_from([1e-9, 0.03, 1.0, 37.0]), seed=st.integers(0, 99))
 def test_activations_equal_the_format_they_claim(bits: int, signed: bool, spread: float, seed: int) -> None:
     torch.manual_seed(seed)
@@ -57,7 +57,7 @@ def test_rounding_to_nearest_is_offered() -> None:
     assert form.rounding == "RND_CONV"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(bits=BITS, per_channel=st.booleans(), spread=st.sampled_from([1e-8, 0.1, 50.0]), seed=st.integers(0, 99))
 def test_weights_are_narrow_and_near_what_they_stand_for(
     bits: int, per_channel: bool, spread: float, seed: int

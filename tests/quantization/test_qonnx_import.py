@@ -277,7 +277,7 @@ def test_missing_file(tmp_path: Path) -> None:
         import_qonnx(tmp_path / "nowhere.onnx")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_corrupt_files_are_graph_errors(tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(everything().SerializeToString())

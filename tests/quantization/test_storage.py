@@ -26,7 +26,7 @@ FILES = ("graph.json", "weights.npz", "manifest.json")
 A8 = FixedPoint(signed=True, width=8, integer=3)
 WEIGHT = FixedPoint(signed=True, width=4, integer=1, overflow="SAT_SYM")
 BIAS = FixedPoint(signed=True, width=6, integer=2)
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def every_kind() -> TypedGraph:
