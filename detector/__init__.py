@@ -40,7 +40,7 @@ from .sphenix_graph import read_sphenix_graph
 from .track_builder import NO_TRACK, connected_components
 from .track_building import TrackBuilderConfig, build_tracks
 from .track_fit import track_pt
-from .truth import inside_out, label_edges, truth_edges
+from .truth import along_particles, inside_out, label_edges, truth_edges
 from .walkthrough import WalkthroughSettings, walk_tracks
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "SimulationResult",
     "TrackBuilderConfig",
     "WalkthroughSettings",
+    "along_particles",
     "border_loss",
     "build_tracks",
     "connected_components",

@@ -16,7 +16,6 @@ from .geometry import pseudorapidity
 from .pairs import PIXEL, SATURATION, EdgeIndex, FeatureArray, PairScales, pair_geometry
 
 TRACK_WIDTH = 6
-END_WIDTH = 3
 
 
 def pair_divisors(scales: PairScales) -> NDArray[np.float64]:

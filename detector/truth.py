@@ -33,19 +33,32 @@ def truth_edges(event: Event, min_pt: float = 0.0, *, min_hits: int = 2) -> NDAr
     particle = rows[hits]
     enough = np.bincount(particle, minlength=len(event.particles))[particle] >= min_hits
     hits = hits[(event.particles.pt[particle] >= min_pt) & enough]
-    particle = rows[hits]
-    distance = np.zeros(len(hits))
-    for axis in ("x", "y", "z"):
-        vertex = getattr(event.particles, f"v{axis}")[particle].astype(np.float64)
-        distance += (getattr(event, axis)[hits] - vertex) ** 2
-    order = np.lexsort((hits, distance, particle))
-    hits, particle = hits[order], particle[order]
+    hits, particle = along_particles(event, hits)
     same_layer = (event.volume_id[hits[1:]] == event.volume_id[hits[:-1]]) & (
         event.layer_id[hits[1:]] == event.layer_id[hits[:-1]]
     )
     joined = (particle[1:] == particle[:-1]) & ~same_layer
     pairs = np.stack([hits[:-1][joined], hits[1:][joined]], axis=1)
     return inside_out(pairs, event.features())
+
+
+def along_particles(event: Event, hits: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Order hits by particle, and along each particle by their distance from its production vertex, then by index.
+
+    Args:
+        event: Event with a particle table.
+        hits: int64 [hits], indices of hits that have a particle.
+
+    Returns:
+        int64 [hits] each: the same indices in that order, and the rows of their particles.
+    """
+    assert event.particles is not None
+    particle, distance = event.particle_row[hits], np.zeros(len(hits))
+    for axis in ("x", "y", "z"):
+        vertex = getattr(event.particles, f"v{axis}")[particle].astype(np.float64)
+        distance += (getattr(event, axis)[hits] - vertex) ** 2
+    order = np.lexsort((hits, distance, particle))
+    return hits[order], particle[order]
 
 
 def inside_out(pairs: NDArray[np.int64], features: NDArray[np.float32] | None = None) -> NDArray[np.int64]:

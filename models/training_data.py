@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import DataError, progress
-from ..detector import Event, label_edges, list_events, read_event, truth_edges
+from ..detector import Event, along_particles, label_edges, list_events, read_event, truth_edges
 from .training_config import DataConfig
 
 
@@ -94,13 +94,7 @@ def layer_ranks(event: Event) -> NDArray[np.int64]:
     hits = np.flatnonzero(event.particle_row >= 0)
     if event.particles is None or len(hits) == 0:
         return ranks
-    particle = event.particle_row[hits]
-    distance = np.zeros(len(hits))
-    for axis in ("x", "y", "z"):
-        vertex = getattr(event.particles, f"v{axis}")[particle].astype(np.float64)
-        distance += (getattr(event, axis)[hits] - vertex) ** 2
-    order = np.lexsort((hits, distance, particle))
-    hits, particle = hits[order], particle[order]
+    hits, particle = along_particles(event, hits)
     volume, layer = event.volume_id[hits], event.layer_id[hits]
     changes = np.cumsum(np.append(False, (volume[1:] != volume[:-1]) | (layer[1:] != layer[:-1])))
     starts = np.flatnonzero(np.append(True, particle[1:] != particle[:-1]))

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from hitfabric.fpga_backend import build_backend, write_repository
 from hitfabric.fpga_backend.triton_install import find_triton
 from hitfabric.models.zoo import zoo_path
 from support.deployment_checks import apptainer_complaints, apptainer_sections
+from support.processes import eventually
 from support.stand_in_server import STAND_IN
 from support.supersonic import DEPLOY, place_values
 
@@ -128,13 +128,16 @@ def job(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
+def wait_for(endpoint: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until a job says where its server is."""
+    assert eventually(lambda: endpoint.exists() or process.poll() is not None, seconds=240)
+    assert process.poll() is None
+
+
 def test_the_endpoint_is_there_while_the_server_is_ready(place: dict[str, str]) -> None:
     endpoint = Path(place["WATCHED"])
     with job(place) as process:
-        deadline = time.monotonic() + 60
-        while not endpoint.exists():
-            assert time.monotonic() < deadline and process.poll() is None
-            time.sleep(0.05)
+        wait_for(endpoint, process)
         host, _, port = endpoint.read_text().strip().rpartition(":")
         assert host == subprocess.run(["hostname", "-f"], capture_output=True, text=True, check=True).stdout.strip()
         process.send_signal(signal.SIGTERM)
@@ -217,10 +220,7 @@ def test_the_real_server_wants_a_certificate_of_its_clients(place: dict[str, str
     place["HITFABRIC_MODELS"] = str(write_repository(tmp_path / "real", zoo_path("event-pixel")))
     endpoint = Path(place["WATCHED"])
     with job(place) as process:
-        deadline = time.monotonic() + 240
-        while not endpoint.exists():
-            assert time.monotonic() < deadline and process.poll() is None
-            time.sleep(0.1)
+        wait_for(endpoint, process)
         url = f"127.0.0.1:{endpoint.read_text().strip().rpartition(':')[2]}"
         authority, key, own = (str(certificates / name) for name in ("ca.crt", "client.key", "client.crt"))
         known = grpcclient.InferenceServerClient(

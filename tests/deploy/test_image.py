@@ -10,7 +10,7 @@ import sys
 import time
 import tomllib
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from hitfabric.fpga_backend.ports import free_ports
 from hitfabric.fpga_backend.triton_install import find_triton
 from hitfabric.models.zoo import zoo_path
 from support.deployment_checks import dockerfile_complaints
+from support.processes import eventually
 from support.stand_in_server import STAND_IN
 from support.supersonic import DEPLOY, ROOT, place_values
 
@@ -62,13 +63,6 @@ def serving(environment: dict[str, str], *arguments: str) -> Iterator[subprocess
 
 def health(environment: dict[str, str], state: str) -> int:
     return subprocess.run([HEALTH, state], env=environment, capture_output=True, timeout=10, check=False).returncode
-
-
-def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def test_recipe() -> None:
@@ -116,11 +110,11 @@ def test_drain_comes_before_the_end(place: dict[str, str]) -> None:
     port = free_ports(1)[0]
     place["HITFABRIC_HTTP"] = f"127.0.0.1:{port}"
     with serving(place, f"--http-port={port}", "--log-verbose=1") as process:
-        wait_until(lambda: health(place, "ready") == 0)
+        assert eventually(lambda: health(place, "ready") == 0, seconds=60)
         assert health(place, "live") == 0
         start = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        wait_until(lambda: health(place, "ready") != 0, seconds=1)
+        assert eventually(lambda: health(place, "ready") != 0, seconds=1)
         assert health(place, "live") == 0, "ending is not dying"
         assert process.wait(20) == 0
         assert time.monotonic() - start >= 1.5
@@ -134,7 +128,7 @@ def test_a_hook_that_has_waited_is_not_waited_for_again(place: dict[str, str]) -
     place |= {"HITFABRIC_DRAIN_SECONDS": "3600", "STATUS": "7"}
     port = free_ports(1)[0]
     with serving(place | {"HITFABRIC_HTTP": f"127.0.0.1:{port}"}, f"--http-port={port}") as process:
-        wait_until(lambda: health(place | {"HITFABRIC_HTTP": f"127.0.0.1:{port}"}, "ready") == 0)
+        assert eventually(lambda: health(place | {"HITFABRIC_HTTP": f"127.0.0.1:{port}"}, "ready") == 0, seconds=60)
         Path(place["HITFABRIC_SHUTDOWN"]).touch()
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 7, "the server's own status"
@@ -167,7 +161,7 @@ def test_the_real_server_drains(place: dict[str, str], tmp_path: Path) -> None:
     addresses = tuple(f"--{each}-address=127.0.0.1" for each in ("grpc", "http", "metrics"))
     flags = place_values("tier2")["triton"]["args"]
     with serving(place, f"--backend-directory={build_backend()}", *addresses, *ports, *flags) as process:
-        wait_until(lambda: process.poll() is not None or health(place, "ready") == 0, seconds=240)
+        assert eventually(lambda: process.poll() is not None or health(place, "ready") == 0, seconds=240)
         client = grpcclient.InferenceServerClient(f"127.0.0.1:{grpc}")
         features = np.random.default_rng(0).uniform(30, 150, size=(50, 3)).astype(np.float32)
         tensor = grpcclient.InferInput("FEATURES", features.shape, "FP32")
@@ -178,7 +172,7 @@ def test_the_real_server_drains(place: dict[str, str], tmp_path: Path) -> None:
         for name in re.findall(r"nv_\w+", place_values("tier2")["serverLoadMetric"]):
             assert re.search(rf'^{name}{{[^}}]*model="tracking"', text, flags=re.MULTILINE), name
         process.send_signal(signal.SIGTERM)
-        wait_until(lambda: health(place, "ready") != 0, seconds=3)
+        assert eventually(lambda: health(place, "ready") != 0, seconds=3)
         np.testing.assert_array_equal(client.infer("tracking", [tensor]).as_numpy("LABELS"), before)
         client.close()
         assert process.wait(60) == 0

@@ -14,6 +14,7 @@ from hitfabric.core import DataError
 from hitfabric.detector import NOISE, list_events, read_event
 from hitfabric.detector.acts_csv import BARCODE, BARCODE_BITS, decode_geometry_id, particle_ids
 from hitfabric.detector.csv_table import Table
+from support.damage import replacing
 
 NAME = "event000000004"
 
@@ -101,14 +102,6 @@ def test_without_truth(kind: str, tmp_path: Path) -> None:
     write(tmp_path, "measurement-simhit-map", "simhits")
     with pytest.raises(DataError, match="has no particles"):
         read_event(prefix, require_truth=True)
-
-
-def replacing(old: str, new: str) -> Callable[[str], str]:
-    def change(text: str) -> str:
-        assert old in text
-        return text.replace(old, new, 1)
-
-    return change
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from hitfabric.detector import (
 )
 from hitfabric.detector.event_files import HIT_COLUMNS, PARTICLE_COLUMNS
 from hitfabric.detector.simulation_helix import simulate_helix_event
+from support.damage import replacing
 
 HITS = """hit_id,x,y,z,volume_id,layer_id,module_id
 1,30.5,-1.25,4,8,2,1
@@ -104,14 +105,6 @@ def test_no_truth_is_fine_unless_required(prefix: Path) -> None:
     assert read_event(prefix).particle_id is None
     with pytest.raises(DataError, match=r"event000000001-truth\.csv does not exist"):
         read_event(prefix, require_truth=True)
-
-
-def replacing(old: str, new: str) -> Callable[[str], str]:
-    def change(text: str) -> str:
-        assert old in text
-        return text.replace(old, new, 1)
-
-    return change
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -149,6 +150,15 @@ def check_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., sub
         )
 
     return run
+
+
+@pytest.fixture
+def busy() -> Iterator[int]:
+    """A port that this process listens on; it accepts connections, and never says a word."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,15 +30,6 @@ from hitfabric.fpga_backend.client_config import TlsConfig, TokenConfig, split_a
 from hitfabric.fpga_backend.ports import free_ports
 
 MakeHits = Callable[..., np.ndarray]
-
-
-@pytest.fixture
-def busy() -> Iterator[int]:
-    """A port that accepts connections and never says a word."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield listener.getsockname()[1]
 
 
 def test_no_server_is_said() -> None:

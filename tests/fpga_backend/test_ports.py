@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +10,6 @@ import pytest
 from hitfabric.core import ConfigError, ServiceError, ToolError
 from hitfabric.fpga_backend import Ports, TritonServer, find_triton
 from hitfabric.fpga_backend.ports import free_ports, port_holder
-
-
-@pytest.fixture
-def busy() -> Iterator[int]:
-    """A port this process listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield listener.getsockname()[1]
 
 
 def test_free_ports_are_distinct_and_free() -> None:

@@ -5,29 +5,30 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
 from hitfabric.core import ConfigError, DataError, load_config
-from hitfabric.detector import GraphSample, read_graphs, write_graph
+from hitfabric.detector import read_graphs
 from hitfabric.models import bit_search
 from hitfabric.models.accumulators import accumulator_widths
 from hitfabric.models.bit_search import BitSearch
 from hitfabric.models.calibration import calibrate
+from hitfabric.models.checkpoints import load_checkpoint
 from hitfabric.models.config import InteractionConfig
 from hitfabric.models.networks import InteractionNetwork
 from hitfabric.models.search_config import Candidate, LayerBits, SearchSettings, pareto_front
 from hitfabric.models.training_config import InteractionTraining
 from hitfabric.models.training_interaction import LabelledGraph, interaction_task
 from hitfabric.models.training_task import Task
-from hitfabric.pipeline.search import SearchConfig, search
+from hitfabric.pipeline.search import SearchConfig, SearchResult, search
 from hitfabric.pipeline.train import TrainConfig
 from hitfabric.quantization import Maxima
 from hitfabric.quantization.cost import graph_cost
 from hitfabric.quantization.tracer import trace
+from support.graph_files import write_random_graphs
 
 WIDER = {"output.dense0": 3, "rounds.0.edge_update.dense0": 3}
 BITS = LayerBits(weights={"a": 3}, activations={"b": 2})
@@ -62,18 +63,8 @@ def test_changes_take_one_bit_from_what_has_enough() -> None:
 
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder, random = tmp_path_factory.mktemp("graphs"), np.random.default_rng(0)
-    for number in range(3):
-        edges = random.normal(size=(30, 4)).astype(np.float32)
-        sample = GraphSample(
-            name=f"event{number:09d}",
-            nodes=random.normal(size=(15, 3)).astype(np.float32),
-            edges=edges,
-            edge_index=random.integers(0, 15, size=(30, 2)),
-            labels=edges[:, 0] > 0,
-            particle_id=np.arange(15),
-        )
-        write_graph(sample, folder)
+    folder = tmp_path_factory.mktemp("graphs")
+    write_random_graphs(folder, 3)
     return folder
 
 
@@ -88,10 +79,21 @@ def config(graphs: Path, out: Path, **settings: object) -> SearchConfig:
     return load_config(SearchConfig, None, {"graphs": graphs, "out": out, "sector": sector, "search": values})
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `whole` was run."""
+    return tmp_path_factory.mktemp("search") / "whole"
+
+
+@pytest.fixture(scope="module")
+def whole(graphs: Path, folder: Path) -> SearchResult:
+    """A search of two rounds."""
+    return search(config(graphs, folder))
+
+
 def test_a_search_goes_down_and_goes_on_after_a_kill(
-    graphs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    graphs: Path, whole: SearchResult, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = search(config(graphs, tmp_path / "whole"))
     accepted = [item for item in whole.candidates if item.accepted]
     assert [item.round for item in accepted] == [0, 1, 2]
     assert accepted[0].ebops > accepted[1].ebops > accepted[2].ebops
@@ -115,31 +117,28 @@ def test_a_search_goes_down_and_goes_on_after_a_kill(
     assert len(list((tmp_path / "killed" / "candidates").glob("001-*.json"))) == 3
     assert search(config(graphs, tmp_path / "killed")).candidates == whole.candidates
     monkeypatch.setattr(bit_search, "calibrate", lambda *arguments: pytest.fail("nothing is left to train"))
-    assert search(config(graphs, tmp_path / "whole")).candidates == whole.candidates
+    assert search(config(graphs, folder)).candidates == whole.candidates
 
     for item, recipe in zip(whole.front, sorted(whole.recipes.glob("*.yaml"), key=_ebops), strict=True):
         network = load_config(TrainConfig, recipe, {"graphs": graphs}).sector.interaction_network.network
         assert network.layer_weight_bits == item.bits.weights and _ebops(recipe) == item.ebops
     with pytest.raises(DataError, match="holds a search with other settings"):
-        search(config(graphs, tmp_path / "whole", steps=2))
-    damaged = next((tmp_path / "whole" / "candidates").glob("001-*.json"))
+        search(config(graphs, tmp_path / "killed", steps=2))
+    damaged = next((tmp_path / "killed" / "candidates").glob("001-*.json"))
     damaged.write_text("{", encoding="utf-8")
     with pytest.raises(DataError, match="is no candidate of a search"):
-        search(config(graphs, tmp_path / "whole"))
+        search(config(graphs, tmp_path / "killed"))
 
 
 def _ebops(path: Path) -> int:
     return int(path.stem.removeprefix("ebops-"))
 
 
-def test_a_candidate_costs_what_its_typed_graph_costs(graphs: Path, tmp_path: Path) -> None:
-    from hitfabric.models.checkpoints import load_checkpoint
-
-    found = search(config(graphs, tmp_path, rounds=1))
-    network = load_checkpoint(tmp_path / "checkpoints" / "sector_interaction_network.pt")
+def test_a_candidate_costs_what_its_typed_graph_costs(whole: SearchResult, folder: Path) -> None:
+    network = load_checkpoint(folder / "checkpoints" / "sector_interaction_network.pt")
     cost = graph_cost(trace(network, name="start", maxima=Maxima()))
-    assert (found.candidates[0].ebops, found.candidates[0].bops) == (cost.ebops, cost.bops)
-    assert found.candidates[0].bits == bit_search.layer_bits(network)
+    assert (whole.candidates[0].ebops, whole.candidates[0].bops) == (cost.ebops, cost.bops)
+    assert whole.candidates[0].bits == bit_search.layer_bits(network)
 
 
 def test_accumulators_of_candidates_are_bounded(graphs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

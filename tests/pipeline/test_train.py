@@ -4,36 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from hitfabric.cli.app import app
 from hitfabric.core import ConfigError, DataError, load_config
-from hitfabric.detector import GraphSample, read_graphs, write_graph
 from hitfabric.models.checkpoints import is_quantized, load_checkpoint
 from hitfabric.models.float_networks import load_float_network
 from hitfabric.pipeline.train import TrainConfig, train
 from hitfabric.quantization import TypedGraph
+from support.graph_files import write_random_graphs
 
 SHORT = {"float_epochs": 1, "quantized_epochs": 1, "steps": 3}
 
 
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder, random = tmp_path_factory.mktemp("graphs"), np.random.default_rng(0)
-    for number in range(4):
-        edges = random.normal(size=(30, 4)).astype(np.float32)
-        sample = GraphSample(
-            name=f"event{number:09d}",
-            nodes=random.normal(size=(15, 3)).astype(np.float32),
-            edges=edges,
-            edge_index=random.integers(0, 15, size=(30, 2)),
-            labels=edges[:, 0] > 0,
-            particle_id=np.arange(15),
-        )
-        write_graph(sample, folder)
-    assert len(list(read_graphs(folder))) == 4
+    folder = tmp_path_factory.mktemp("graphs")
+    write_random_graphs(folder, 4)
     return folder
 
 
