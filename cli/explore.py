@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,7 +25,6 @@ from .printing import print_json, print_table
 if TYPE_CHECKING:
     from ..pipeline.explore_config import DesignPoint
 
-COLUMNS = ("LUT", "FF", "BRAM18", "DSP", "latency p95", "interval p95", "frequency")
 SHORT = {"synthesised (Yosys)": "Yosys", "simulated": "sim.", "placed (ECP5)": "ECP5", "estimated": "est."}
 
 
@@ -93,8 +93,11 @@ def explore(
         points = [point.model_dump(mode="json") for point in result.points]
         print_json({"points": points, "front": [result.points.index(item) for item in result.front]})
         return
-    rows = [_row(point, on_front=point in result.front) for point in result.points]
-    print_table("RTL designs", ("network", "lanes", "spacing", "scatter", *COLUMNS, "AUC", "front"), rows, whole=True)
+    from ..reports.rtl_record import DESIGN_FIGURES
+
+    rows = [_row(point, DESIGN_FIGURES, on_front=point in result.front) for point in result.points]
+    columns = ("network", "lanes", "spacing", "scatter", *DESIGN_FIGURES, "AUC", "front")
+    print_table("RTL designs", columns, rows, whole=True)
     for point in result.points:
         for name, item in point.figures.items():
             if item.value is None:
@@ -103,10 +106,10 @@ def explore(
     typer.echo(f"figure {result.figure}")
 
 
-def _row(point: DesignPoint, *, on_front: bool) -> tuple[object, ...]:
+def _row(point: DesignPoint, figures: Sequence[str], *, on_front: bool) -> tuple[object, ...]:
     design = point.design
     auc = "-" if point.auc is None else f"{point.auc:.5f}"
-    cells = [_cell(point, name) for name in COLUMNS]
+    cells = [_cell(point, name) for name in figures]
     return (design.network, design.lanes, f"{design.spacing:g}", design.scatter, *cells, auc, "*" if on_front else "")
 
 
