@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
+import signal
 import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -65,19 +69,28 @@ def connect(where: Any) -> Iterator[Client]:  # noqa: ANN401 - an address, or on
         MissingToolError: Dask is not installed.
         ServiceError: No scheduler answers.
     """
-    client_class = _import("distributed").Client
+    distributed = _import("distributed")
     try:
         if isinstance(where, str) and where.endswith(".json"):
-            Path(where).stat()  # a file that is not there would be waited for
-            client = client_class(scheduler_file=where, set_as_default=False, timeout=CONNECT_SECONDS)
-        else:
-            client = client_class(where, set_as_default=False, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
+            where = json.loads(Path(where).read_text(encoding="utf-8"))["address"]
+        if isinstance(where, str):
+            with ThreadPoolExecutor(1) as threads:  # not here, where a notebook has a loop of its own
+                threads.submit(asyncio.run, _ask(distributed, where)).result()
+        client = distributed.Client(where, set_as_default=False, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = str(error) or f"no answer within {CONNECT_SECONDS} s"
         raise ServiceError(
-            f"no Dask scheduler at {where}: {error}", remedy="start one (dask scheduler), or correct --dask"
+            f"no Dask scheduler at {where}: {reason}", remedy="start one (dask scheduler), or correct --dask"
         ) from error
     with client:
         yield client
+
+
+async def _ask(distributed: Any, address: str) -> None:  # noqa: ANN401 - a module
+    """See that a scheduler answers; Dask's client would wait without end for a server of another kind."""
+    security = distributed.Security().get_connection_args("client")
+    async with distributed.rpc(address, timeout=CONNECT_SECONDS, connection_args=security) as scheduler:
+        await asyncio.wait_for(scheduler.identity(), CONNECT_SECONDS)
 
 
 def wait_for_worker(client: Client, *, seconds: float, remedy: str) -> None:
@@ -161,7 +174,8 @@ class BatchCluster:
         except (OSError, RuntimeError, ValueError) as error:
             for name in set(self._cluster.worker_spec) - running:  # so that they are submitted when it is tried again
                 del self._cluster.worker_spec[name]
-                self._cluster.workers.pop(name, None)
+                if job := self._cluster.workers.pop(name, None):
+                    job.status = _import("distributed").Status.failed  # without which the cluster does not close
             raise ToolError(
                 f"{self._config.system} starts no job: {' '.join(str(error).split())}",
                 remedy="try its submit command by hand on this machine",
@@ -232,9 +246,13 @@ def start_cluster(config: ClusterConfig, path: Path) -> Iterator[tuple[Client, B
 
 
 def _import(name: str) -> Any:  # noqa: ANN401 - a module
+    interrupt = signal.getsignal(signal.SIGINT)
     try:
-        return import_module(name)
+        module = import_module(name)
     except ImportError as error:
         raise MissingToolError(
             f"{name} cannot be imported: {error}", remedy="run: pip install 'hitfabric[cluster]'"
         ) from error
+    if signal.getsignal(signal.SIGINT) is not interrupt:  # dask_jobqueue makes Ctrl-C end the program as a success
+        signal.signal(signal.SIGINT, interrupt)
+    return module
