@@ -17,7 +17,6 @@ from pydantic import Field, model_validator
 
 from ..core import DataError, GraphError, StrictModel
 from .event import NOISE, UNLABELLED, Event
-from .features import edge_features, node_features
 from .geometry import wrap_angle
 from .graph_sample import GraphSample
 from .truth import sort_edges
@@ -142,15 +141,8 @@ def geometric_graph(event: Event, cuts: DoubletCuts) -> GraphSample:
             f"event {event.name}: {unknown} of {len(particle)} hits have no label", remedy="give min_pt, or whole truth"
         )
     edge_index = geometric_doublets(chosen, cuts)
-    features = chosen.features()
-    return GraphSample(
-        name=event.name,
-        nodes=node_features(features),
-        edges=edge_features(features, edge_index),
-        edge_index=edge_index,
-        labels=_labels(chosen, particle, edge_index),
-        particle_id=particle,
-    )
+    labels = _labels(chosen, particle, edge_index)
+    return GraphSample.from_event(chosen, edge_index, labels=labels, particle_id=particle)
 
 
 def selected_hits(event: Event, cuts: DoubletCuts) -> NDArray[np.int64]:

@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import CORRUPT, DataError, GraphError, atomic_file
+from .event import Event
+from .features import edge_features, node_features
+from .pairs import EdgeIndex
 
 KEYS = ("x", "edge_index", "y", "edge_attr", "pid")
 
@@ -60,6 +63,28 @@ class GraphSample:
             raise self._error(
                 f"edge_index[{row}, {column}] is {self.edge_index[row, column]}, there are {len(self.nodes)} nodes"
             )
+
+    @classmethod
+    def from_event(
+        cls, event: Event, edge_index: EdgeIndex, *, labels: NDArray[np.bool_], particle_id: NDArray[np.int64]
+    ) -> GraphSample:
+        """The graph of an event's hits, with the features of `features.node_features` and `edge_features`.
+
+        Args:
+            event: Hits.
+            edge_index: int64 [E, 2], columns (sender, receiver).
+            labels: bool [E].
+            particle_id: int64 [hits].
+        """
+        features = event.features()
+        return cls(
+            name=event.name,
+            nodes=node_features(features),
+            edges=edge_features(features, edge_index),
+            edge_index=edge_index,
+            labels=labels,
+            particle_id=particle_id,
+        )
 
     def _error(self, reason: str) -> DataError:
         return DataError(f"graph {self.name}: {reason}", remedy="correct the graph or leave it out")

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from ..core import CORRUPT, DataError
 from .csv_table import UNREADABLE, TablePath
 from .event import NOISE, Event, Particles
-from .features import edge_features, node_features
 from .graph_sample import GraphSample
 
 MM_PER_CM = 10.0
@@ -108,15 +107,8 @@ def read_sphenix_graph(path: TablePath) -> GraphSample:
         )
     particle_id = cast(NDArray[np.int64], event.particle_id)
     sender, receiver = particle_id[edge_index].T
-    features = event.features()
-    return GraphSample(
-        name=event.name,
-        nodes=node_features(features),
-        edges=edge_features(features, edge_index),
-        edge_index=edge_index,
-        labels=(sender == receiver) & (sender != NOISE),
-        particle_id=particle_id,
-    )
+    labels = (sender == receiver) & (sender != NOISE)
+    return GraphSample.from_event(event, edge_index, labels=labels, particle_id=particle_id)
 
 
 def load_arrays(path: TablePath) -> dict[str, NDArray[Any]]:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from torch import nn
 
 from ..core import CORRUPT, DataError, GraphError, StrictModel, atomic_directory
 from .checkpoints import NETWORKS, Trained
@@ -89,11 +88,6 @@ def load_float_network(directory: Path) -> Trained:
 def kind_of(network: Trained) -> str:
     """Name of a network in a chain: `embedding`, `filter` or `interaction_network`."""
     return next(name for name, (cls, _) in NETWORKS.items() if isinstance(network, cls))
-
-
-def parameter_count(network: nn.Module) -> int:
-    """Number of trained weights and biases."""
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 class FloatExecutor:
