@@ -177,7 +177,8 @@ def demo(config: DemoConfig) -> DemoResult:
     run = RunDirectory(path=out)
     summary = _summary(validation, comparison, evaluation, clock.seconds)
     run.write_json("summary.json", summary.model_dump(mode="json"))
-    run.record(command="demo", config=config, inputs=[item for item in (config.events, config.graphs) if item])
+    inputs = [item for item in (config.events, config.graphs) if item]
+    run.record(command="demo", config=config, inputs=inputs, seed=config.chain.seed)
     with clock.stage("report"):
         page = report(ReportConfig(run=out))
     summary = summary.model_copy(update={"seconds": clock.seconds})

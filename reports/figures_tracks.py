@@ -134,7 +134,7 @@ def share_limits(lows: Sequence[float | None]) -> tuple[float, float]:
     """Limits of an axis of shares, given the lower bounds it shows: from 0, or from where all of them are above."""
     least = min((low for low in lows if low is not None), default=0.0)
     bottom = max(step for step in (0.0, 0.5, 0.8, 0.9) if step <= least)
-    return bottom, 1.0 + 0.05 * (1.0 - bottom)
+    return bottom or -0.02, 1.0 + 0.05 * (1.0 - bottom)  # a point at 0 is whole
 
 
 def _rate_top(columns: Sequence[BinnedTracks]) -> float:

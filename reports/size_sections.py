@@ -20,7 +20,7 @@ from .size_record import GraphSizes
 
 LEAST_GRAPHS = 10
 """Fewer graphs than this are in the table alone."""
-BINS = 40
+LEAST_BINS, MOST_BINS = 8, 40
 WIDE_RANGE = 20.0
 DASHES = (0, (4, 3))
 PERCENTS = (50, 95, 100)
@@ -82,17 +82,18 @@ def draw_sizes(kinds: Sequence[GraphSizes]) -> Markup | None:
                 axis.set_xlabel(f"{name} per graph")
             row[0].set_title(printable(sizes.kind))
             row[0].set_ylabel("graphs per bin")
-        keys = {
-            "graphs": Patch(facecolor=colour("blue"), alpha=0.6),
-            "beyond the largest taken": Patch(facecolor=colour("orange"), alpha=0.6),
-            "largest taken": Line2D([], [], color=colour("ink"), lw=1, ls=DASHES),
-        }
-        drawn.legend(keys.values(), keys.keys(), loc="outside lower center", ncols=len(keys))
+        if any(sizes.limit for sizes in shown):
+            keys = {
+                "within": Patch(facecolor=colour("blue"), alpha=0.6),
+                "beyond the largest taken": Patch(facecolor=colour("orange"), alpha=0.6),
+                "largest taken": Line2D([], [], color=colour("ink"), lw=1, ls=DASHES),
+            }
+            drawn.legend(keys.values(), keys.keys(), loc="outside lower center", ncols=len(keys))
         return to_svg(drawn, name="sizes", description="Nodes and edges per graph against the largest that is taken")
 
 
 def _draw(axis: Axes, values: NDArray[np.int64], counts: NDArray[np.int64], *, limit: int | None) -> None:
-    edges, scale = _bins(values, limit)
+    edges, scale = _bins(values, limit, graphs=int(counts.sum()))
     entries, _ = np.histogram(values, edges, weights=counts)
     border = len(entries) if limit is None else int(np.searchsorted(edges, limit))
     for part, shade in ((slice(0, border), "blue"), (slice(border, None), "orange")):
@@ -116,13 +117,14 @@ def _draw(axis: Axes, values: NDArray[np.int64], counts: NDArray[np.int64], *, l
         axis.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
 
 
-def _bins(values: NDArray[np.int64], limit: int | None) -> tuple[NDArray[np.float64], str]:
+def _bins(values: NDArray[np.int64], limit: int | None, *, graphs: int) -> tuple[NDArray[np.float64], str]:
     """Bins between integers, of which one ends at the limit, and whether they are even in the logarithm."""
+    bins = int(np.clip(3 * np.sqrt(graphs), LEAST_BINS, MOST_BINS))
     low, high = int(values.min()), int(max(values.max(), limit or 0))
     if low > 0 and high / low > WIDE_RANGE:
-        raw, scale = np.geomspace(low, high + 1, BINS + 1), "log"
+        raw, scale = np.geomspace(low, high + 1, bins + 1), "log"
     else:
-        raw, scale = np.linspace(low, high + 1, min(BINS, high + 1 - low) + 1), "linear"
+        raw, scale = np.linspace(low, high + 1, min(bins, high + 1 - low) + 1), "linear"
     borders = np.unique(np.ceil(raw))
     if limit is not None and low <= limit < high:
         inner = borders[1:-1]  # the outermost enclose all

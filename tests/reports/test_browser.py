@@ -13,6 +13,7 @@ from hitfabric.reports import write_comparison
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 LAPTOP = {"width": 1280, "height": 800}
+SCREEN = {"width": 1920, "height": 1080}
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +27,36 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
+OVERLAPS = """
+() => [...document.querySelectorAll("figure svg")].flatMap(svg => {
+  const texts = [...svg.querySelectorAll("text")].filter(item => item.textContent.trim());
+  const boxes = texts.map(item => [item.textContent.trim(), item.getBoundingClientRect()]);
+  const meet = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3;
+  return boxes.flatMap(([name, a], place) => boxes.slice(place + 1).filter(([_, b]) => meet(a, b)).map(
+    ([other]) => svg.getAttribute("aria-label") + ": " + name + " on " + other));
+})
+"""
+WIDE_TABLES = """
+() => [...document.querySelectorAll(".scroll")].filter(item => item.scrollWidth > item.clientWidth)
+  .map(item => item.textContent)
+"""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_opens_from_disk(browser: Any, sample_page: Path, scheme: str) -> None:
-    page = browser.new_page(viewport=LAPTOP, color_scheme=scheme)
+@pytest.mark.parametrize(("scheme", "window"), [("light", LAPTOP), ("dark", LAPTOP), ("light", SCREEN)])
+def test_the_page_opens_from_disk(browser: Any, sample_page: Path, scheme: str, window: dict[str, int]) -> None:
+    page = browser.new_page(viewport=window, color_scheme=scheme)
     asked, said = [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(sample_page.as_uri())
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == [] and said == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= LAPTOP["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= window["width"]
+    assert page.evaluate(WIDE_TABLES) == [] and page.evaluate(OVERLAPS) == []
+    targets = page.evaluate("[...document.querySelectorAll('nav a')].map(item => item.getAttribute('href'))")
+    assert targets and all(page.locator(target).count() == 1 for target in targets)
     sizes = page.evaluate("[...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect().toJSON())")
     assert len(sizes) > 8 and all(size["width"] > 300 and size["height"] > 60 for size in sizes)
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -81,5 +101,6 @@ def test_a_comparison_fits_the_window(browser: Any, sample_run: Path, tmp_path: 
     page = browser.new_page(viewport=LAPTOP)
     page.goto(write_comparison(sample_run, other).as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= LAPTOP["width"]
+    assert page.evaluate(WIDE_TABLES) == []
     assert page.locator("section").count() > 4
     page.close()

@@ -38,7 +38,7 @@ def test_every_graph_is_within_or_beyond(pairs: list[tuple[int, int]]) -> None:
 
 @given(st.lists(st.integers(0, 100_000), min_size=1, max_size=50), st.one_of(st.none(), st.integers(1, 100_000)))
 def test_bins_hold_every_size_and_none_crosses_the_limit(values: list[int], limit: int | None) -> None:
-    edges, _ = size_sections._bins(np.array(values), limit)
+    edges, _ = size_sections._bins(np.array(values), limit, graphs=len(values))
     assert np.histogram(values, edges)[0].sum() == len(values)
     assert (np.diff(edges) >= 1).all()
     if limit is not None and min(values) <= limit < max(values):
