@@ -120,7 +120,11 @@ def repository(
         **_settings(setting),
     }
     written = run(configure(RepositoryConfig, config, assignments, options))
-    print_json({"repository": str(written), "models": model_names(written)}) if as_json else typer.echo(written)
+    if as_json:
+        print_json({"repository": str(written), "models": model_names(written)})
+        return
+    typer.echo(f"{written}: {', '.join(model_names(written))}")
+    typer.echo(f"next: hitfabric serve --repository {written}")
 
 
 def serve(

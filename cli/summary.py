@@ -53,7 +53,7 @@ def print_trained(result: TrainResult, out: Path) -> None:
     if result.sector is not None and (result.sector / "graph.json").is_file():
         typer.echo(f"next: hitfabric describe {result.sector}")
         typer.echo(f"next: hitfabric validate {result.sector} --executors golden,native")
-        typer.echo(f"next: hitfabric build {result.sector} --out {out}")
+        typer.echo(f"next: hitfabric build {result.sector}")
 
 
 def print_demo(result: DemoResult) -> None:

@@ -122,7 +122,9 @@ def test_a_foreign_folder_is_refused(run, tiny: Tiny, tmp_path: Path) -> None:  
 def test_repositories_grow(run, tiny: Tiny, tmp_path: Path) -> None:  # noqa: ANN001
     common = ("repository", "--model", tiny.run, "--repository", tmp_path / "models", "--name", "itk")
     outcome = run(*common, "--max-queue-size", 8, "--setting", "threads=3")
-    assert outcome.out.strip() == str(tmp_path / "models")
+    written, following = outcome.out.splitlines()
+    assert written == f"{tmp_path / 'models'}: itk_embedding, itk_filter, itk_interaction_network, itk_tracking"
+    assert following == f"next: hitfabric serve --repository {tmp_path / 'models'}"
     assert run(*common, "--version", 2, "--versions", 2, "--instances", 2, "--threads", 1).code == 0
     assert run(*common[:-1], "odd", "--device", "shadow", "--setting", "check_share=0.5").code == 0
     assert len(model_names(tmp_path / "models")) == 8
