@@ -141,21 +141,10 @@ module hitfabric_scatter_ordered #(
             ) combine (
                 .a(kept_sum[f*BITS+:BITS]), .b(held_sum[f*BITS+:BITS] & {BITS{continues}}), .y(next_sum[f*BITS+:BITS]));
         end
-        for (f = 0; f < WIDTH; f = f + 1) begin : keep_sum
-            wire [LANES-1:0] bits;
-            for (l = 0; l < LANES; l = l + 1) begin : lane
-                assign bits[l] = final_lane[l] && whole[l*WIDTH+f];
-            end
-            assign kept_sum[f] = |bits;
-        end
-        for (f = 0; f < NODE_BITS; f = f + 1) begin : keep_node
-            wire [LANES-1:0] bits;
-            for (l = 0; l < LANES; l = l + 1) begin : lane
-                assign bits[l] = final_lane[l] && place[l*NODE_BITS+f];
-            end
-            assign kept_node[f] = |bits;
-        end
     endgenerate
+    hitfabric_choose #(.COUNT(LANES), .WIDTH(WIDTH)) keep_sum (.chosen(final_lane), .words(whole), .word(kept_sum));
+    hitfabric_choose #(.COUNT(LANES), .WIDTH(NODE_BITS)) keep_node (
+        .chosen(final_lane), .words(place), .word(kept_node));
     always @(posedge clk)
         if (rst) begin
             held <= 1'b0;
@@ -223,14 +212,9 @@ module hitfabric_scatter_ordered #(
     reg [BANKS*WIDTH-1:0] found;
     assign total = found;
     always @(posedge clk) found <= sum;
+    hitfabric_choose #(.COUNT(LANES), .WIDTH(BANKS * WIDTH)) of_lanes (  // at most one of them holds a node
+        .chosen({LANES{1'b1}}), .words(parts[LANES*BANKS*WIDTH-1:0]), .word(either));
     generate
-        for (f = 0; f < BANKS * WIDTH; f = f + 1) begin : lanes_or  // at most one of them holds a node
-            wire [LANES-1:0] bits;
-            for (p = 0; p < LANES; p = p + 1) begin : port_bit
-                assign bits[p] = parts[p*BANKS*WIDTH+f];
-            end
-            assign either[f] = |bits;
-        end
         for (f = 0; f < BANKS * FEATURES; f = f + 1) begin : meet
             hitfabric_combine #(
                 .BITS(BITS), .OTHER_BITS(BITS), .OTHER_SIGNED(0), .MAXIMUM(MAXIMUM), .SATURATE(SATURATE)
