@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from hitfabric.core import ServiceError
 from hitfabric.fpga_backend import Chain, DirectClient, TritonServer, write_repository
 from support.processes import alive, eventually, workers
 from support.regions import unregistered
+from support.server_metrics import metrics
 
 MakeHits = Callable[..., np.ndarray]
 INSTANCES = 2
@@ -69,12 +69,6 @@ def _tensors(inputs: dict[str, np.ndarray]) -> list[grpc.InferInput]:
         tensor.set_data_from_numpy(array)
         tensors.append(tensor)
     return tensors
-
-
-def _metrics(server: TritonServer, name: str, model: str) -> list[float]:
-    text = urllib.request.urlopen(server.metrics_url, timeout=10).read().decode()
-    lines = [line for line in text.splitlines() if line.startswith(name + "{") and f'model="{model}"' in line]
-    return [float(line.rsplit(" ", 1)[1]) for line in lines]
 
 
 def _names(result: grpc.InferResult) -> list[str]:
@@ -156,10 +150,10 @@ def test_every_instance_has_a_worker_and_metrics_of_its_own(
     }
     names = ("hitfabric_device_seconds_total", "hitfabric_queue_depth", "hitfabric_shadow_checks_total")
     for name in names:
-        assert len(_metrics(native, name, "filter")) == INSTANCES
-    before = sum(_metrics(native, names[0], "filter"))
+        assert len(metrics(native, name, "filter")) == INSTANCES
+    before = sum(metrics(native, names[0], "filter"))
     connection.infer("filter", _tensors({"pairs": _rows(50, 12)}))
-    assert before < sum(_metrics(native, names[0], "filter")) < before + 10
+    assert before < sum(metrics(native, names[0], "filter")) < before + 10
 
 
 def test_the_depth_of_the_queue_is_seen_while_requests_wait(
@@ -175,11 +169,11 @@ def test_the_depth_of_the_queue_is_seen_while_requests_wait(
             connection.async_infer("filter", tensors, lambda result, error: done.append(error or result))
 
         def waiting() -> float:
-            handed = sum(_metrics(native, "hitfabric_queue_depth", "filter"))
-            return handed + sum(_metrics(native, "nv_inference_pending_request_count", "filter"))
+            handed = sum(metrics(native, "hitfabric_queue_depth", "filter"))
+            return handed + sum(metrics(native, "nv_inference_pending_request_count", "filter"))
 
         assert eventually(lambda: waiting() == 12)
-        assert sum(_metrics(native, "hitfabric_queue_depth", "filter")) >= 1
+        assert sum(metrics(native, "hitfabric_queue_depth", "filter")) >= 1
     finally:
         for worker in stopped:
             os.kill(worker, signal.SIGCONT)
@@ -202,14 +196,14 @@ def test_cancelled_requests_are_given_up(native: TritonServer, connection: grpc.
         connection.async_infer("tracking", _tensors({"FEATURES": np.ones((9, 3), np.float32)}), answered)
         for _ in range(INSTANCES + 3)  # the last three wait in the queue
     ]
-    assert eventually(lambda: sum(_metrics(native, "hitfabric_queue_depth", "tracking")) == INSTANCES)
+    assert eventually(lambda: sum(metrics(native, "hitfabric_queue_depth", "tracking")) == INSTANCES)
     for handle in handles:
         handle.cancel()
     assert eventually(lambda: len(errors) == len(handles))
     assert {error.status() for error in errors if error is not None} == {"StatusCode.CANCELLED"}
     for worker in stopped:
         os.kill(worker, signal.SIGCONT)
-    assert eventually(lambda: sum(_metrics(native, "hitfabric_queue_depth", "tracking")) == 0)
+    assert eventually(lambda: sum(metrics(native, "hitfabric_queue_depth", "tracking")) == 0)
     assert _executions(connection) <= executed + INSTANCES
     assert sorted(workers(native.pid)["tracking"]) == sorted(stopped)
 

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,8 @@ from hitfabric.fpga_backend import (
 )
 from hitfabric.fpga_backend.client import expected_metadata
 from hitfabric.fpga_backend.ports import free_ports
-from support.processes import workers
+from support.processes import eventually, workers
+from support.server_metrics import at_work
 
 MakeHits = Callable[..., np.ndarray]
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -102,7 +102,7 @@ def test_no_request_is_lost_when_a_worker_dies(server: TritonServer, values: dic
     def events() -> Iterator[dict[str, np.ndarray]]:
         for number, batch in enumerate(rows):
             if number == 2:
-                time.sleep(0.2)  # the first two reach the worker, which will not answer
+                assert eventually(lambda: at_work(server, "filter"))  # the worker will not answer
                 os.kill(victim, signal.SIGKILL)
             yield {"pairs": batch}
 

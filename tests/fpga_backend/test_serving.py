@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,6 +15,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 from hitfabric.core import DataError, ServiceError
 from hitfabric.fpga_backend import Chain, DirectClient, TrackingClient, TritonClient, TritonServer
 from support.processes import alive, eventually, workers
+from support.server_metrics import at_work, metric
 
 MakeHits = Callable[..., np.ndarray]
 
@@ -52,12 +52,6 @@ def _raw(server: TritonServer, model: str, inputs: dict[str, np.ndarray]) -> grp
         tensors.append(tensor)
     with grpc.InferenceServerClient(server.url) as connection:
         return connection.infer(model, tensors, client_timeout=60)
-
-
-def _metric(server: TritonServer, name: str, model: str) -> float:
-    text = urllib.request.urlopen(server.metrics_url, timeout=10).read().decode()
-    lines = [line for line in text.splitlines() if line.startswith(name + "{") and f'model="{model}"' in line]
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 7, 20_000])
@@ -172,12 +166,12 @@ def test_a_worker_killed_while_idle_costs_nothing(
 ) -> None:
     inputs = {"pairs": _rows(30, 12)}
     (victim,) = workers(server.pid)["filter"]
-    restarts = _metric(server, "hitfabric_worker_restarts_total", "filter")
+    restarts = metric(server, "hitfabric_worker_restarts_total", "filter")
     os.kill(victim, signal.SIGKILL)
     assert eventually(lambda: not alive(victim))
     assert np.array_equal(client.infer("filter", inputs)["logits"], direct.infer("filter", inputs)["logits"])
     assert workers(server.pid)["filter"] != [victim]
-    assert _metric(server, "hitfabric_worker_restarts_total", "filter") == restarts + 1
+    assert metric(server, "hitfabric_worker_restarts_total", "filter") == restarts + 1
 
 
 def test_a_worker_killed_at_work_fails_only_its_batch(
@@ -192,6 +186,7 @@ def test_a_worker_killed_at_work_fails_only_its_batch(
             client.infer("embedding", {"features": _rows(5, 6)})["embedding"],
             direct.infer("embedding", {"features": _rows(5, 6)})["embedding"],
         )
+        assert eventually(lambda: at_work(server, "filter"))
         assert not request.done()
         os.kill(victim, signal.SIGKILL)
         with pytest.raises(ServiceError, match=r"filter.*worker.*killed by signal 9"):
@@ -220,7 +215,7 @@ def test_statistics_and_metrics_count_requests_and_rows(server: TritonServer, cl
         with grpc.InferenceServerClient(server.url) as connection:
             statistics = connection.get_inference_statistics("embedding").model_stats[0].inference_stats
         names = ("hitfabric_inferences_total", "hitfabric_rows_total")
-        metrics = (_metric(server, name, "embedding") for name in names)
+        metrics = (metric(server, name, "embedding") for name in names)
         return (*metrics, statistics.success.count, statistics.fail.count)
 
     before = counts()
