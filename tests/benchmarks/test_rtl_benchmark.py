@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from rtl_cases import drawn_graphs
-from rtl_rows import ELABD, HIGTR, RtlRow
+from rtl_rows import ELABD, HIGTR, RtlRow, cycles_row, percentile95
 
 
 def row(value: float | None, *, target: float | None = 240, unit: str = "cycles") -> RtlRow:
@@ -25,6 +25,12 @@ def test_a_target_is_met_or_not(value: float, target: float | None, met: bool | 
 def test_cycles_are_shown_with_their_time_at_the_assumed_clock() -> None:
     assert row(472).shown == "472 cycles (2.36 us)"
     assert row(60_000, unit="").shown == "60,000"
+
+
+def test_a_row_of_cycles_is_simulated() -> None:
+    made = cycles_row("some", "latency", percentile95([1, 2, 240]), 240)
+    assert made == row(240)
+    assert percentile95(list(range(1, 101))) == 95, "a value that occurred"
 
 
 def test_a_figure_that_there_is_not_meets_nothing() -> None:
