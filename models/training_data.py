@@ -121,7 +121,7 @@ def load_events(directory: Path, config: DataConfig) -> tuple[list[TrainingEvent
     if training < 1 or training + config.validation_events > len(prefixes):
         raise DataError(
             f"{directory} holds {len(prefixes)} events, {max(training, 1)} + {config.validation_events} are needed",
-            remedy="give more events or lower data.events",
+            remedy="give more events, or lower chain.data.events (--set chain.data.events=2)",
         )
     wanted = list(islice(prefixes, training + config.validation_events))
     events = [
