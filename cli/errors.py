@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 
 from ..core import HitfabricError, ToolError, cache_directory
-from ..core.compiler import CACHE_REMEDY
+from ..core.compiler import CACHE_REMEDY, NO_ROOM
 from ..core.errors import HitfabricWarning
 from ..pipeline.extras import extra_of
 from .printing import print_warning
@@ -27,7 +27,6 @@ USER_ERROR = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Terminated(BaseException):

@@ -2,6 +2,7 @@
 
 from .compiler import (
     cache_directory,
+    cache_error,
     compile_library,
     compile_object,
     compiler_version,
@@ -44,6 +45,7 @@ __all__ = [
     "atomic_directory",
     "atomic_file",
     "cache_directory",
+    "cache_error",
     "compile_library",
     "compile_object",
     "compiler_version",

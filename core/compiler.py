@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -14,6 +15,8 @@ from .files import atomic_file
 from .tools import find_tool
 
 CACHE_REMEDY = "set XDG_CACHE_HOME to a folder that can be written"
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a system says of a disk that is full, or of a file that is too large for it."""
 
 
 def cache_directory() -> Path:
@@ -27,6 +30,12 @@ def cache_directory() -> Path:
         return (Path(root) if root else Path.home() / ".cache") / "hitfabric"
     except RuntimeError as error:
         raise ToolError("there is no home directory for compiled code", remedy=CACHE_REMEDY) from error
+
+
+def cache_error(error: OSError, folder: Path) -> ToolError:
+    """The error for a cache, or `folder` in it, that cannot be written."""
+    remedy = f"make room, or {CACHE_REMEDY}" if error.errno in NO_ROOM else CACHE_REMEDY
+    return ToolError(f"cannot write {error.filename or folder}: {error.strerror or error}", remedy=remedy)
 
 
 def processor_fingerprint() -> str:

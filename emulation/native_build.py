@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-from ..core import ToolError, cache_directory, compile_library, compile_object, compiler_version, find_tool
+from ..core import ToolError, cache_directory, cache_error, compile_library, compile_object, compiler_version, find_tool
 from .native_library import NativeLibrary, NoCodeError
 from .native_plan import Plan
 from .native_source import network_info, network_source, processor_info, uses_matrices
@@ -128,7 +128,7 @@ def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ToolError(f"cannot make {folder}: {error.strerror}", remedy="set XDG_CACHE_HOME") from error
+        raise cache_error(error, folder) from error
     if not os.access(folder, os.W_OK):
         raise ToolError(f"cannot write to {folder}", remedy="set XDG_CACHE_HOME, or compile before it is read-only")
     return folder

@@ -16,7 +16,7 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from ..core import HitfabricWarning, StrictModel, ToolError, atomic_file, cache_directory
+from ..core import HitfabricWarning, StrictModel, ToolError, atomic_file, cache_directory, cache_error
 from .lock_file import locked
 from .rtl_core_products import Product, plain_product
 from .rtl_core_search import Problem
@@ -103,9 +103,7 @@ def _kept(problem: Problem, installed: str, *, name: str, seconds: float) -> Ent
                     temporary.write_text(entry.model_dump_json(), encoding="ascii")
         return entry
     except OSError as error:
-        raise ToolError(
-            f"cannot write {error.filename or place}: {error.strerror}", remedy="set XDG_CACHE_HOME"
-        ) from error
+        raise cache_error(error, place) from error
 
 
 def _load(place: Path, problem: Problem) -> Entry | None:

@@ -16,6 +16,7 @@ from ..core import (
     ToolError,
     atomic_directory,
     cache_directory,
+    cache_error,
     compile_library,
     compile_object,
     compiler_version,
@@ -83,7 +84,7 @@ def build_model(
         ToolError: Verilator or g++ is missing or fails, or the cache cannot be written.
     """
     tool = verilator if isinstance(verilator, Verilator) else find_verilator(verilator)
-    compiler = find_tool("g++", purpose=PURPOSE)
+    find_tool("g++", purpose=PURPOSE)  # before anything is generated
     texts = [_text(part) for part in ([driver] if isinstance(driver, str | Path) else driver)]
     key = _key(sources, top, texts, waveform, parameters, tool)
     folder = cache or cache_directory() / "rtl" / "models"
@@ -108,9 +109,7 @@ def build_model(
                     shutil.rmtree(build)
                     _seal(temporary)
     except OSError as error:
-        raise ToolError(
-            f"cannot write {error.filename or folder} with {compiler}: {error.strerror}", remedy="set XDG_CACHE_HOME"
-        ) from error
+        raise cache_error(error, folder) from error
     return place / LIBRARY
 
 

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from ..core import HitfabricError, ToolError, cache_directory, compile_library, find_tool
-from ..core.compiler import CACHE_REMEDY
+from ..core import HitfabricError, ToolError, cache_directory, cache_error, compile_library, find_tool
 
 DISTRIBUTION = "hitfabric"
 LEAST_FREE_BYTES = 2 << 30
@@ -185,12 +184,18 @@ def _tool(name: str, use: str, *, flag: str = "--version", required: bool = Fals
 def _compile() -> str:
     """Compile a library and call it."""
     compiler = find_tool("g++", purpose="compile C++")
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "probe.cpp"
-        source.write_text(PROBE, encoding="utf-8")
-        library = compile_library([source], target=source.with_suffix(".so"), flags=(), purpose="compile C++")
-        if ctypes.CDLL(str(library)).answer() != ANSWER:
-            raise ToolError(f"{compiler} makes libraries that compute wrongly", remedy="install another g++")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / "probe.cpp"
+            source.write_text(PROBE, encoding="utf-8")
+            library = compile_library([source], target=source.with_suffix(".so"), flags=(), purpose="compile C++")
+            if ctypes.CDLL(str(library)).answer() != ANSWER:
+                raise ToolError(f"{compiler} makes libraries that compute wrongly", remedy="install another g++")
+    except OSError as error:
+        raise ToolError(
+            f"cannot write to {tempfile.gettempdir()}: {error.strerror or error}",
+            remedy="make room, or set TMPDIR to another folder",
+        ) from error
     done = subprocess.run([str(compiler), "-dumpfullversion"], capture_output=True, text=True, check=False)
     return f"g++ {done.stdout.strip()}"
 
@@ -202,7 +207,7 @@ def _write_to_cache() -> str:
         with tempfile.TemporaryFile(dir=folder) as stream:
             stream.write(b"hitfabric")
     except OSError as error:
-        raise ToolError(f"{folder}: {error.strerror}", remedy=CACHE_REMEDY) from error
+        raise cache_error(error, folder) from error
     return str(folder)
 
 
