@@ -50,9 +50,7 @@ def run_all(
     from ..pipeline.evaluate_all_page import check_page, write_physics_page
     from ..pipeline.model_cards import write_cards
 
-    elsewhere = options.get("dask") is not None or options.get("cluster") is not None
-    base = {key: value for key, value in QUICK.items() if not (elsewhere and key == "jobs")}
-    settings = configure(EvaluateAllConfig, config, assignments, options, base=base if quick else None)
+    settings = configure(EvaluateAllConfig, config, assignments, options, base=QUICK if quick else None)
     folder = docs if docs is not None else settings.out
     check_page(folder)
     result = evaluate_all(settings)

@@ -17,7 +17,7 @@ from queue import Empty, Queue
 from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
-from .errors import HitfabricError, HitfabricWarning, ServiceError, ToolError
+from .errors import HitfabricWarning, ServiceError, ToolError
 from .spread import AnyTask, Argument, Context, Spread, Task, Workers, portable
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _compute(key: str, recipe: bytes, task: bytes) -> tuple[bool, Any]:
                 f"{error} (on a Dask worker of {gethostname()})",
                 remedy="install there what is installed here, hitfabric's extras included",
             )
-        except HitfabricError as error:
+        except ToolError as error:  # of what is installed there; other errors are the same everywhere
             error.message += f" (on a Dask worker of {gethostname()})"
             return False, error
         except Exception as error:  # noqa: BLE001 - raised again in the calling process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +26,11 @@ from .evaluate_all_table import CHAIN_TARGETS, SECTOR_TARGETS, Totals, chain_row
 from .layout import EVENTS, Device
 
 RESULT = "evaluate_all.json"
+TASKS_PER_PROCESS = 4  # a process takes as long to start as some events
 QUICK: dict[str, Any] = {
     "events": 1,
     "graphs": 3,
     "curve_events": 1,
-    "jobs": 1,
     "fresh": {"events": 1, "pile_up": 10.0, "generator": "helix", "scan_pile_up": []},
 }
 """Settings that take seconds: few events, the fresh ones ideal helices through pixel layers. Poor statistics."""
@@ -135,7 +136,9 @@ def evaluate_all(config: EvaluateAllConfig) -> AllResult:
             find_data(config.data), fresh, config.out, events=config.events, graphs=config.graphs, spread=spread
         )
         second = simulated_sample(fresh, config.out, "test", seed=fresh.test_seed, events=config.events, spread=spread)
-        with spread.workers(load_chains, where) as workers:
+        most = max(len(first.events), len(second.events), fresh.scan_events if fresh.scan_pile_up else 0)
+        at_most = math.ceil(most * len(chains) / TASKS_PER_PROCESS)
+        with spread.workers(load_chains, where, at_most=at_most) as workers:
             run = _Run(spread=spread, workers=workers, chains=chains, config=config)
             validation = Split(
                 sample=first,

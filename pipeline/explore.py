@@ -57,11 +57,13 @@ class Measured:
 
     Attributes:
         networks: Folder of each network, by name.
+        aucs: AUC of each, by name; None without labelled graphs.
         batches: Graphs that go through the RTL.
         config: The exploration.
     """
 
     networks: Mapping[str, Path]
+    aucs: Mapping[str, float | None]
     batches: Sequence[Arrays]
     config: ExploreConfig
 
@@ -77,7 +79,7 @@ class Explorer:
         """The figures of a design."""
         measured, name = self._measured, design.network
         if name not in self._loaded:
-            self._loaded[name] = _load(measured.networks[name], measured.batches, measured.config)
+            self._loaded[name] = _load(measured, name)
         return _point(design, self._loaded[name], measured.batches, measured.config)
 
 
@@ -130,10 +132,9 @@ def explore(config: ExploreConfig) -> Exploration:
     found = designs(config, list(networks))
     measured = Measured(
         networks={name: path.absolute() for name, path in networks.items()},
+        aucs={name: network_auc(path, config) for name, path in networks.items()},
         batches=workload(config),
-        config=config.model_copy(
-            update={"out": config.out.absolute(), "graphs": config.graphs.absolute() if config.graphs else None}
-        ),
+        config=config.model_copy(update={"out": config.out.absolute()}),
     )
     tasks = [MeasureDesign(design=design) for design in found]
     with open_spread(config.where) as spread, spread.workers(Explorer, measured, at_most=len(tasks)) as workers:
@@ -154,14 +155,14 @@ def explore(config: ExploreConfig) -> Exploration:
     return Exploration(points=tuple(points), front=tuple(front), figure=config.out / FIGURE)
 
 
-def _load(path: Path, batches: Sequence[Arrays], config: ExploreConfig) -> _Network:
-    graph = TypedGraph.load(path)
-    golden = GoldenExecutor(graph.with_maxima(config.maxima.maxima()))
+def _load(measured: Measured, name: str) -> _Network:
+    graph = TypedGraph.load(measured.networks[name])
+    golden = GoldenExecutor(graph.with_maxima(measured.config.maxima.maxima()))
     outputs = [node.name for node in graph.outputs]
     return _Network(
         graph=graph,
-        auc=network_auc(path, config),
-        expected=[_bytes(golden.run_integers(item, outputs)) for item in batches],
+        auc=measured.aucs[name],
+        expected=[_bytes(golden.run_integers(item, outputs)) for item in measured.batches],
     )
 
 

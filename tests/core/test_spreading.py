@@ -82,6 +82,12 @@ def test_an_error_keeps_its_class(spread: Spread) -> None:
         list(workers.run([Failing(odd=True)]))
 
 
+def test_a_package_that_a_worker_lacks_is_named(spread: Spread) -> None:
+    told = r"No module named 'absent_package' \(on a Dask worker of .+\); install there what is installed here"
+    with pytest.raises(ToolError, match=told), spread.workers(make_offset, 0) as workers:
+        list(workers.run([Failing(lacking="absent_package")]))
+
+
 def test_in_order(spread: Spread) -> None:
     tasks = [Square(value=n) for n in range(20)]
     for place in (spread, LocalSpread(jobs=2)):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hitfabric.core import DataError, ToolError
+from hitfabric.core.spreading import SpreadConfig, open_spread
 from hitfabric.detector import NO_TRACK, PIXEL_VOLUMES, Event, SimulationConfig, read_events, simulate
 from hitfabric.detector.acts_reconstruction import (
     reconstruct_with_acts,
@@ -19,6 +20,7 @@ from hitfabric.detector.acts_settings import ActsReconstructionConfig
 from hitfabric.detector.simulation_gun import GunConfig
 from hitfabric.detector.simulation_helix import simulate_helix_event
 from hitfabric.models.metrics import match_tracks
+from support.dask_cluster import dask_cluster
 
 
 def helix_event() -> Event:
@@ -98,3 +100,24 @@ def test_collisions(tmp_path: Path) -> None:
         outcome = match_tracks(event, tracks.labels)
         assert outcome.found.sum() > len(outcome.found) / 2
         assert outcome.fake_rate < 0.1
+
+
+@pytest.mark.slow
+def test_dask_workers_simulate_and_reconstruct_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("acts")
+    pytest.importorskip("distributed")
+    gun = GunConfig(particles=10, species="muon", pt_min=1.5, pt_max=20.0)
+    config = SimulationConfig(events=2, pile_up=0, process="gun", gun=gun, generator="acts", workers=1)
+    with (
+        dask_cluster(tmp_path / "cluster", workers=1) as cluster,
+        open_spread(SpreadConfig(dask=cluster.address)) as dask,
+    ):
+        labels = []
+        for name, spread in (("here", None), ("dask", dask)):
+            simulate(config, tmp_path / name, spread=spread)
+            events = list(read_events(tmp_path / name, require_truth=True))
+            found = reconstruct_with_acts(events, ActsReconstructionConfig(workers=1), spread=spread)
+            labels.append([tracks.labels.tobytes() for tracks in found])
+    for path in (tmp_path / "here").glob("*.csv"):
+        assert path.read_bytes() == (tmp_path / "dask" / path.name).read_bytes()
+    assert len(labels[0]) == 2 and labels[0] == labels[1]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
-import time
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,16 +16,25 @@ from support.dask_cluster import dask_cluster
 HITFABRIC = str(Path(sys.executable).parent / "hitfabric")
 
 
-def hitfabric(*words: str, folder: Path) -> str:
-    done = subprocess.run(
-        [HITFABRIC, *words, "--json"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def hitfabric(*words: str, folder: Path, at_first_item: Callable[[], None] | None = None) -> str:
+    """Standard output of a command; `at_first_item` is called once its progress names a first finished item."""
+    told = []
+    with (
+        tempfile.TemporaryFile("w+") as output,
+        subprocess.Popen(
+            [HITFABRIC, "--verbose", *words, "--json"], cwd=folder, stdout=output, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        assert process.stderr is not None
+        for line in process.stderr:
+            told.append(line)
+            if at_first_item is not None and ": 1/" in line:
+                at_first_item()
+                at_first_item = None
+        assert process.wait() == 0, "".join(told)
+        assert at_first_item is None
+        output.seek(0)
+        return output.read()
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -35,7 +44,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_commands_give_the_same_on_a_cluster(tmp_path: Path) -> None:
-    events = ("--events", "6", "--generator", "helix", "--pile-up", "10", "--seed", "3")
+    events = ("--events", "12", "--generator", "helix", "--pile-up", "10", "--seed", "3")
     with dask_cluster(tmp_path / "cluster", workers=2) as cluster:
         cluster.wait_for_workers(2)
         dask = ("--dask", cluster.address)
@@ -46,16 +55,14 @@ def test_commands_give_the_same_on_a_cluster(tmp_path: Path) -> None:
         hitfabric("track", "--events", "events", "--out", "tracks", folder=tmp_path)
         hitfabric("track", "--events", "events", "--out", "tracks_dask", *dask, folder=tmp_path)
         labels = contents(tmp_path / "tracks" / "labels")
-        assert len(labels) == 6 and labels == contents(tmp_path / "tracks_dask" / "labels")
+        assert len(labels) == 12 and labels == contents(tmp_path / "tracks_dask" / "labels")
 
-        def lose_a_worker() -> None:
-            time.sleep(2)
-            cluster.processes[1].kill()
-
-        killer = threading.Thread(target=lose_a_worker)
-        killer.start()
-        found = hitfabric("evaluate", "--events", "events", "--out", "evaluation_dask", *dask, folder=tmp_path)
-        killer.join()
+        found = hitfabric(
+            "evaluate",
+            *("--events", "events", "--out", "evaluation_dask", *dask),
+            folder=tmp_path,
+            at_first_item=cluster.processes[1].kill,
+        )
         expected = hitfabric("evaluate", "--events", "events", "--out", "evaluation", "--jobs", "1", folder=tmp_path)
         assert json.loads(found) == json.loads(expected)
 

@@ -28,6 +28,7 @@ from hitfabric.pipeline.explore_config import (
 from hitfabric.pipeline.explore_networks import explored_networks, with_size, workload
 from hitfabric.pipeline.train import SectorTraining
 from hitfabric.reports.records import ProjectFigure
+from support.dask_cluster import dask_cluster
 
 FIGURES = st.tuples(*[st.integers(0, 4)] * 3, st.one_of(st.none(), st.integers(0, 4)))
 
@@ -181,6 +182,8 @@ def test_drawn_graphs_follow_the_seed() -> None:
 
 @pytest.mark.slow
 def test_an_engine_is_compared_with_golden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And measured alike on a Dask worker."""
+    pytest.importorskip("distributed")
     small = {"lanes": (1,), "simulated": 2, "drawn_nodes": 20, "drawn_edges": 30, "synthesise": False}
     maxima = {"nodes": 32, "edges": 64}
     config = ExploreConfig.model_validate(
@@ -188,6 +191,11 @@ def test_an_engine_is_compared_with_golden(tmp_path: Path, monkeypatch: pytest.M
     )
     (found,) = explore(config).points
     assert found.figures["graphs equal to golden"].value == 2
+    with dask_cluster(tmp_path / "cluster", workers=1) as cluster:
+        elsewhere = {"jobs": None, "dask": cluster.address, "out": tmp_path / "dask"}
+        explore(config.model_copy(update=elsewhere))
+    for name in ("explore.json", f"points/{found.design.name}.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "dask" / name).read_bytes()
     run_many = RtlExecutor.run_many
 
     def wrong(self: RtlExecutor, batches: Sequence[dict[str, Any]], **options: int) -> list[dict[str, Any]]:

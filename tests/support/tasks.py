@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from hitfabric.core import GraphError
@@ -60,10 +61,13 @@ class Failing:
     """Raises."""
 
     odd: bool = False
+    lacking: str | None = None
     label: str = "a failing task"
 
     def run(self, context: int) -> None:
         """Never returns."""
+        if self.lacking is not None:
+            import_module(self.lacking)
         if self.odd:
             raise OddError(1, 2)
         raise GraphError("the graph is wrong", remedy="correct it")
