@@ -23,8 +23,7 @@ from .ladder import count_faults, disagreements, fault_table, ladder_table
 from .physics_tables import MINUS, network_rows, stage_rows, symbols, track_rows
 from .projects import figure_kinds, project_tables
 from .records import Latency, Projects
-from .rtl_record import DESIGN_FIGURES
-from .rtl_sections import design_rows, draw_designs
+from .rtl_sections import design_columns, design_gaps, design_rows, draw_designs
 from .size_record import GRAPHS_FILE
 from .size_sections import draw_sizes, size_rows, sizes_of
 from .statistics import percentile_ms
@@ -201,7 +200,8 @@ def _rtl(content: RunContent) -> dict[str, Any]:
     return {
         "engine_kinds": figure_kinds(projects),
         "engine_tables": list(zip(engines, (rows for _, rows in project_tables(projects)), strict=True)),
-        "design_columns": DESIGN_FIGURES,
+        "design_columns": design_columns(content.exploration) if content.exploration else [],
+        "design_gaps": design_gaps(content.exploration) if content.exploration else [],
         "design_rows": design_rows(content.exploration) if content.exploration else [],
         "designs_figure": draw_designs(content.exploration) if content.exploration else None,
     }

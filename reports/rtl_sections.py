@@ -12,13 +12,35 @@ from .rtl_record import DESIGN_FIGURES, Exploration, ExploredDesign
 DesignRow = tuple[str, list[tuple[str, str]], str, bool]
 
 
+def design_columns(found: Exploration) -> list[tuple[str, str]]:
+    """Name of each figure, and its kind where all designs have it of one kind."""
+    return [(name, kinds[0] if len(kinds := _kinds(found, name)) == 1 else "") for name in DESIGN_FIGURES]
+
+
 def design_rows(found: Exploration) -> list[DesignRow]:
-    """Design in words, its figures and the kind of each, AUC, and whether it is on the front."""
-    front = set(found.front)
+    """Design in words, its figures, with kinds where a column has several, AUC, and whether it is on the front."""
+    front, columns = set(found.front), design_columns(found)
     return [
-        (_name(point), [_shown(point, name) for name in DESIGN_FIGURES], _auc(point), place in front)
+        (_name(point), [_shown(point, name, kind) for name, kind in columns], _auc(point), place in front)
         for place, point in enumerate(found.points)
     ]
+
+
+def design_gaps(found: Exploration) -> list[str]:
+    """Why figures are not known, by design."""
+    gaps = []
+    for point in found.points:
+        reasons: dict[str, list[str]] = {}
+        for name, item in point.figures.items():
+            if item.value is None:
+                reasons.setdefault(item.source or item.kind, []).append(name)
+        gaps += [f"{_name(point)}: {', '.join(names)}: {reason}" for reason, names in reasons.items()]
+    return gaps
+
+
+def _kinds(found: Exploration, name: str) -> list[str]:
+    items = (point.figures.get(name) for point in found.points)
+    return list(dict.fromkeys(item.kind for item in items if item is not None and item.value is not None))
 
 
 PANELS: tuple[tuple[Quantity, str], ...] = (
@@ -62,9 +84,11 @@ def _name(point: ExploredDesign) -> str:
     return "{}, {} lanes, spacing {}, {}".format(*words)
 
 
-def _shown(point: ExploredDesign, name: str) -> tuple[str, str]:
+def _shown(point: ExploredDesign, name: str, kind: str) -> tuple[str, str]:
     item = point.figures.get(name)
-    return (DASH, "") if item is None or item.value is None else (f"{item.value:,.6g} {item.unit}".strip(), item.kind)
+    if item is None or item.value is None:
+        return DASH, ""
+    return f"{item.value:,.6g} {item.unit}".strip(), "" if kind else item.kind
 
 
 def _auc(point: ExploredDesign) -> str:

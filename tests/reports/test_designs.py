@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from hitfabric.reports.rtl_record import Exploration
-from hitfabric.reports.rtl_sections import design_rows, draw_designs
+from hitfabric.reports.rtl_sections import design_columns, design_gaps, design_rows, draw_designs
 
 
 @pytest.fixture
@@ -38,8 +38,22 @@ def test_rows_have_the_kind_of_each_figure(found: Exploration) -> None:
     assert [on_front for *_, on_front in rows] == [True, False, True]
     name, figures, auc, _ = rows[0]
     assert name == "sector-in-8, 2 lanes, spacing 4.0, banked"
-    assert figures[0] == ("16,000", "synthesised (Yosys)") and figures[-1] == ("–", "")
-    assert ("520 cycles", "simulated") in figures and auc == "0.99970"
+    assert dict(design_columns(found)) | {"LUT": "synthesised (Yosys)", "frequency": ""} == dict(design_columns(found))
+    assert figures[0] == ("16,000", "") and figures[-1] == ("–", "")
+    assert ("520 cycles", "") in figures and auc == "0.99970"
+
+
+def test_figures_of_several_kinds_name_theirs(found: Exploration) -> None:
+    values = json.loads(found.model_dump_json())
+    values["points"][0]["figures"]["LUT"]["kind"] = "estimated"
+    mixed = Exploration.model_validate_json(json.dumps(values))
+    assert dict(design_columns(mixed))["LUT"] == ""
+    assert [figures[0][1] for _, figures, *_ in design_rows(mixed)] == ["estimated", *["synthesised (Yosys)"] * 2]
+
+
+def test_what_is_not_known_says_why(found: Exploration) -> None:
+    assert len(design_gaps(found)) == 3
+    assert design_gaps(found)[0] == "sector-in-8, 2 lanes, spacing 4.0, banked: frequency: took too long"
 
 
 def test_only_what_is_known_has_a_panel(found: Exploration) -> None:
