@@ -1,7 +1,6 @@
 #include "json.h"
 
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 
 namespace hitfabric {
@@ -203,23 +202,6 @@ class Parser {
   std::size_t position_ = 0;
 };
 
-void DumpText(const std::string& text, std::string* out) {
-  out->push_back('"');
-  for (const char character : text) {
-    if (character == '"' || character == '\\') {
-      out->push_back('\\');
-      out->push_back(character);
-    } else if (static_cast<unsigned char>(character) < 0x20) {
-      char escaped[8];
-      std::snprintf(escaped, sizeof(escaped), "\\u%04x", static_cast<unsigned>(character));
-      out->append(escaped);
-    } else {
-      out->push_back(character);
-    }
-  }
-  out->push_back('"');
-}
-
 template <typename Kind, typename Variant>
 const Kind& Get(const Variant& value, const char* kind) {
   const Kind* found = std::get_if<Kind>(&value);
@@ -230,12 +212,6 @@ const Kind& Get(const Variant& value, const char* kind) {
 }  // namespace
 
 Json Json::Parse(std::string_view text) { return Parser(text).Document(); }
-
-std::string Json::Dump() const {
-  std::string out;
-  DumpTo(&out);
-  return out;
-}
 
 bool Json::AsBool() const { return Get<bool>(value_, "a boolean"); }
 std::int64_t Json::AsInteger() const { return Get<std::int64_t>(value_, "an integer"); }
@@ -265,42 +241,6 @@ void Json::Set(const std::string& name, Json value) {
     }
   }
   object.emplace_back(name, std::move(value));
-}
-
-void Json::DumpTo(std::string* out) const {
-  if (const auto* array = std::get_if<Array>(&value_)) {
-    const char* separator = "";
-    out->push_back('[');
-    for (const Json& item : *array) {
-      out->append(separator);
-      item.DumpTo(out);
-      separator = ",";
-    }
-    out->push_back(']');
-  } else if (const auto* object = std::get_if<Object>(&value_)) {
-    const char* separator = "";
-    out->push_back('{');
-    for (const Member& member : *object) {
-      out->append(separator);
-      DumpText(member.first, out);
-      out->push_back(':');
-      member.second.DumpTo(out);
-      separator = ",";
-    }
-    out->push_back('}');
-  } else if (const auto* text = std::get_if<std::string>(&value_)) {
-    DumpText(*text, out);
-  } else if (const auto* integer = std::get_if<std::int64_t>(&value_)) {
-    out->append(std::to_string(*integer));
-  } else if (const auto* number = std::get_if<double>(&value_)) {
-    char digits[32];
-    std::snprintf(digits, sizeof(digits), "%.17g", *number);
-    out->append(digits);
-  } else if (const auto* boolean = std::get_if<bool>(&value_)) {
-    out->append(*boolean ? "true" : "false");
-  } else {
-    out->append("null");
-  }
 }
 
 }  // namespace hitfabric

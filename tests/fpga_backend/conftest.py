@@ -126,11 +126,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterat
 def check_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Function that runs `cpp/check.cc`, compiled against the backend's sources."""
     program = tmp_path_factory.mktemp("cpp") / "check"
-    sources = [
-        Path(__file__).parent / "cpp" / "check.cc",
-        SOURCE_DIRECTORY / "json.cc",
-        SOURCE_DIRECTORY / "signature.cc",
-    ]
+    parts = ("json.cc", "json_dump.cc", "signature.cc")
+    sources = [Path(__file__).parent / "cpp" / "check.cc", *(SOURCE_DIRECTORY / name for name in parts)]
     options = [
         "-std=c++17",
         "-O1",
