@@ -108,12 +108,7 @@ def wait_for_worker(client: Client, *, seconds: float, remedy: str) -> None:
         raise ServiceError(f"no Dask worker within {seconds:g} s", remedy=remedy) from None
     found: Any = client.get_versions(packages=["hitfabric"])
     others = {f"worker {address}": versions for address, versions in found["workers"].items()}
-    check_versions(found["client"], {f"scheduler {found_at(client)}": found["scheduler"], **others})
-
-
-def found_at(client: Client) -> str:
-    """Address of the scheduler."""
-    return str(client.scheduler_info()["address"])
+    check_versions(found["client"], {"scheduler": found["scheduler"], **others})
 
 
 def check_versions(here: Mapping[str, Any], others: Mapping[str, Mapping[str, Any]]) -> None:
@@ -193,7 +188,8 @@ class BatchCluster:
     def tend(self) -> None:
         """Replace jobs that ended; a submission that fails is told, and tried again later."""
         now = time.monotonic()
-        there = {worker["name"] for worker in self._cluster.scheduler_info["workers"].values()}
+        # The scheduler itself, which is here: what the cluster knows of it comes later, and may miss a short life.
+        there = {worker.name for worker in list(self._cluster.scheduler.workers.values())}
         for name, job in self._cluster.worker_spec.items():
             workers = {f"{name}{suffix}" for suffix in job["group"]} if "group" in job else {name}
             if workers & there:
