@@ -15,7 +15,7 @@ import typer
 
 from ..core import Verbosity, speaking, verbosity
 from . import commands
-from .errors import USER_ERROR, OutputClosed, fail, run_guarded
+from .errors import INTERRUPTED, USER_ERROR, OutputClosed, fail, run_guarded
 
 HELP = """Charged-particle tracking on FPGA fabric: train quantized networks, build their firmware, prove it bit for bit
 equal to what was trained, serve it behind Triton, and track.
@@ -120,6 +120,8 @@ def _call(arguments: Sequence[str]) -> int:
         if isinstance(error.__context__, BrokenPipeError):
             raise OutputClosed from error
         raise
+    if code == INTERRUPTED:  # how typer ends on Ctrl-C, without a word
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 

@@ -75,7 +75,8 @@ def convert(config: ConvertConfig) -> ConvertResult:
         elif config.to == "trackml":
             for event in events():
                 write_event(event, folder)
-    RunDirectory(path=config.out).record(command="convert", config=config)
+        # Inside: killed between the two, the same command would find a folder that is not empty.
+        RunDirectory(path=folder).record(command="convert", config=config)
     return ConvertResult(directory=config.out, events=len(prefixes), hits=hits)
 
 

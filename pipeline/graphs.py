@@ -36,6 +36,8 @@ from .layout import Device, find_model
 from .samples import ChainEvent, choose_events
 
 SUMMARY = "graphs.json"
+UNFINISHED = ".unfinished"
+"""File that says whose the graphs are until there is a summary, also where this was killed."""
 
 
 class GraphsConfig(StrictModel):
@@ -133,6 +135,9 @@ def make_graphs(config: GraphsConfig) -> GraphsResult:
     """
     prefixes = choose_events(config.events, limit=config.limit, names=config.event_names)
     _clear(config.out)
+    config.out.mkdir(parents=True, exist_ok=True)
+    unfinished = config.out / UNFINISHED
+    unfinished.touch()
     construct = _learned(config) if config.kind == "learned" else _geometric(config.cuts)
     total, sizes = GraphsResult(), SizeCounts()
     for prefix in progress(prefixes, description=f"{config.kind} graphs", total=len(prefixes)):
@@ -144,6 +149,7 @@ def make_graphs(config: GraphsConfig) -> GraphsResult:
     record = GraphSizes.of(sizes, kind=f"{what}, {config.kind} graph", sample=sample)
     run.write_json(GRAPHS_FILE, [record.model_dump(mode="json")])
     run.record(command="graphs", config=config)
+    unfinished.unlink()
     return total
 
 
@@ -159,7 +165,7 @@ class _Made:
 def _clear(folder: Path) -> None:
     """Remove the graphs of an earlier run; those of others are not touched."""
     old = sorted(folder.glob("*.npz")) if folder.is_dir() else []
-    if old and not (folder / SUMMARY).is_file():
+    if old and not any((folder / name).is_file() for name in (SUMMARY, UNFINISHED)):
         raise DataError(f"{folder} holds graphs of another origin ({old[0].name})", remedy="give another --out")
     for path in old:
         path.unlink()

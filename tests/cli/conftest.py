@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
+import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from hitfabric.cli import main
+from hitfabric.models.zoo import ZOO
+from support import hindrances
+from support.command_table import QUICK_SECTOR, Inputs
+from support.forked import run_forked
 from support.tiny import Tiny, make_tiny
 
 
@@ -54,3 +60,26 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """Events and a trained chain."""
     return make_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def inputs(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inputs]:
+    """What the calls of the table read."""
+    folder = tmp_path_factory.mktemp("inputs")
+    shutil.copytree(tiny.events, folder / "events")
+    shutil.copytree(tiny.run, folder / "train")
+    shutil.copytree(ZOO / "sector-in-8", folder / "zoo" / "sector-in-8")
+    shutil.copytree(tiny.run / "chain", folder / "zoo" / "event-pixel")
+    shutil.copytree(tiny.run / "float", folder / "zoo" / "event-pixel" / "float")
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        made = Inputs(folder=folder, port=held.getsockname()[1])
+        for words in (
+            ("graphs", "--events", made.events, "--min-pt", 0.3, "--out", made.graphs),
+            ("train", "--graphs", made.graphs, *QUICK_SECTOR, "--out", made.sector),
+            ("build", "--model", made.run, "--no-compile", "--out", made.project),
+            ("evaluate", "--events", made.events, "--model", made.run, "--limit", 2, "--out", made.evaluated),
+            ("export", made.run / "chain" / "embedding", "--qonnx", made.qonnx),
+        ):
+            ended = run_forked([str(word) for word in words], condition=hindrances.nothing)
+            assert ended.code == 0, ended.err
+        yield made

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,17 +13,14 @@ from typing import Any
 
 import pytest
 
-from hitfabric.models.zoo import ZOO
 from hitfabric.reports.reading import read_record
 from hitfabric.reports.records import RunRecord
 from support import hindrances
-from support.command_table import CALLS, QUICK_SECTOR, Call, Inputs, commands_of_the_program
+from support.command_table import CALLS, Call, Inputs, commands_of_the_program
 from support.forked import Ended, run_forked
-from support.tiny import Tiny
 
 STRANGE = os.fsdecode(b"n\xff\xfe name")
 REMEDIES = {
-    "full_disk": "make room",
     "home_is_a_file": "XDG_CACHE_HOME",
     "no_home": "XDG_CACHE_HOME",
     "no_tools": "apt-get install",
@@ -39,28 +35,6 @@ def parametrised(calls: tuple[Call, ...]) -> Callable[[Any], Any]:
     return pytest.mark.parametrize(
         "call", [pytest.param(call, id=call.name, marks=[pytest.mark.slow] if call.long else []) for call in calls]
     )
-
-
-@pytest.fixture(scope="session")
-def inputs(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inputs]:
-    folder = tmp_path_factory.mktemp("inputs")
-    shutil.copytree(tiny.events, folder / "events")
-    shutil.copytree(tiny.run, folder / "train")
-    shutil.copytree(ZOO / "sector-in-8", folder / "zoo" / "sector-in-8")
-    shutil.copytree(tiny.run / "chain", folder / "zoo" / "event-pixel")
-    shutil.copytree(tiny.run / "float", folder / "zoo" / "event-pixel" / "float")
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        made = Inputs(folder=folder, port=held.getsockname()[1])
-        for words in (
-            ("graphs", "--events", made.events, "--min-pt", 0.3, "--out", made.graphs),
-            ("train", "--graphs", made.graphs, *QUICK_SECTOR, "--out", made.sector),
-            ("build", "--model", made.run, "--no-compile", "--out", made.project),
-            ("evaluate", "--events", made.events, "--model", made.run, "--limit", 2, "--out", made.evaluated),
-            ("export", made.run / "chain" / "embedding", "--qonnx", made.qonnx),
-        ):
-            ended = run_forked([str(word) for word in words], condition=hindrances.nothing)
-            assert ended.code == 0, ended.err
-        yield made
 
 
 def hidden(folder: Path) -> list[Path]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import resource
+import signal
 import socket
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 def nothing() -> None:
@@ -82,3 +84,15 @@ def no_reader() -> None:
     os.close(reader)
     os.dup2(writer, 1)
     os.close(writer)
+
+
+def killed_at_rename(number: int, how: signal.Signals) -> None:
+    """A signal comes just before the rename of this number, from 1, that would put a file or a folder in its place."""
+    rename, count = os.replace, itertools.count(1)
+
+    def replace(*arguments: Any, **options: Any) -> None:
+        if next(count) == number:
+            os.kill(os.getpid(), how)
+        rename(*arguments, **options)
+
+    os.replace = replace
