@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from hitfabric.pipeline.graphs import UNFINISHED
 from hitfabric.reports.reading import read_record
 from hitfabric.reports.records import RunRecord
 from support import hindrances
@@ -38,7 +39,7 @@ def parametrised(calls: tuple[Call, ...]) -> Callable[[Any], Any]:
 
 
 def hidden(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob(".*") if path.name != ".gitignore"]
+    return [path for path in folder.rglob(".*") if path.name not in (".gitignore", UNFINISHED)]
 
 
 def check(ended: Ended, folder: Path) -> None:
