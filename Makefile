@@ -45,6 +45,7 @@ tools:
 
 $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV): some minutes, without a word"
 	$(BIN)/python -m pip install --quiet --no-input $(PIP_ARGS) "setuptools>=77" wheel -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-input --no-deps --no-build-isolation --editable .
 	$(BIN)/python -c "from hitfabric.fpga_backend.triton_install import find_triton; print(find_triton())"

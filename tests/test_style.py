@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LIMIT = 500
+LIMIT = 300
 ROOMS = (
     "core",
     "quantization",
