@@ -17,6 +17,8 @@ from .features import edge_features, node_features
 from .pairs import EdgeIndex
 
 KEYS = ("x", "edge_index", "y", "edge_attr", "pid")
+UNFINISHED = ".unfinished"
+"""File in a folder of graphs that are being written, also where that was killed."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -124,11 +126,16 @@ def read_graphs(directory: Path, limit: int | None = None) -> Iterator[GraphSamp
         The graphs.
 
     Raises:
-        DataError: No such directory, no graphs in it, or a wrong file.
+        DataError: No such directory, no graphs in it or not all that were to be written, or a wrong file.
     """
     directory = Path(directory)
     if not directory.is_dir():
         raise DataError(f"{directory} is not a directory", remedy="give a folder of graphs in .npz files")
+    if (directory / UNFINISHED).exists():
+        raise DataError(
+            f"{directory} holds a part of its graphs: hitfabric graphs did not end",
+            remedy="run it again with this --out",
+        )
     paths = sorted(directory.glob("*.npz"))
     if not paths:
         raise DataError(f"{directory} holds no .npz graphs", remedy="give a folder of graphs in .npz files")

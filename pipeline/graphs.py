@@ -29,6 +29,7 @@ from ..detector import (
     truth_edges,
     write_graph,
 )
+from ..detector.graph_sample import UNFINISHED
 from ..fpga_backend.chain import Chain
 from ..reports.size_record import GRAPHS_FILE, GraphSizes
 from .graph_sizes import SizeCounts
@@ -36,8 +37,6 @@ from .layout import Device, find_model
 from .samples import ChainEvent, choose_events
 
 SUMMARY = "graphs.json"
-UNFINISHED = ".unfinished"
-"""File that says whose the graphs are until there is a summary, also where this was killed."""
 
 
 class GraphsConfig(StrictModel):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hitfabric.pipeline.graphs import UNFINISHED
+from hitfabric.detector.graph_sample import UNFINISHED
 from support import hindrances
 from support.command_table import CALLS, Call, Inputs
 from support.forked import run_forked

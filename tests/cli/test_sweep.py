@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hitfabric.pipeline.graphs import UNFINISHED
+from hitfabric.detector.graph_sample import UNFINISHED
 from hitfabric.reports.reading import read_record
 from hitfabric.reports.records import RunRecord
 from support import hindrances

@@ -22,6 +22,7 @@ from hitfabric.detector import (
     read_graphs,
     write_graph,
 )
+from hitfabric.detector.graph_sample import UNFINISHED
 
 
 def random_graph(seed: int, nodes: int, edges: int) -> GraphSample:
@@ -130,6 +131,13 @@ def test_graph_files(tmp_path: Path) -> None:
             np.testing.assert_array_equal(getattr(sample, name), getattr(again, name))
             assert getattr(sample, name).dtype == getattr(again, name).dtype
     assert len(list(read_graphs(tmp_path, limit=2))) == 2
+
+
+def test_a_folder_that_was_not_written_to_its_end_is_refused(tmp_path: Path) -> None:
+    write_graph(random_graph(0, 5, 8), tmp_path)
+    (tmp_path / UNFINISHED).touch()
+    with pytest.raises(DataError, match="run it again"):
+        next(read_graphs(tmp_path))
 
 
 def save(path: Path, arrays: dict[str, np.ndarray]) -> None:
