@@ -99,21 +99,28 @@ class RudeClient(threading.Thread):
     """Vanishes in the middle of a request, and if told so cancels and gives up early; no answer may be wrong.
 
     Its requests are not part of those that are counted, as nobody is owed an answer to them; but a wrong one counts.
+    The server computes them all the same, as its HTTP does not tell it that nobody reads. So there is one at most for
+    each that is counted: sent without end while workers are being started, they would fill the queue for minutes, and
+    what is measured would be that queue.
 
     Args:
         mix: What to ask.
         server: Whom.
         tally: Where wrong answers are counted.
+        budget: Of the requests that are counted.
         seed: Of the random numbers.
         cancels: Whether it cancels gRPC requests, which the server of the wheel does not survive for long: see
             https://github.com/triton-inference-server/server/issues/7368.
     """
 
-    def __init__(self, *, mix: Mix, server: TritonServer, tally: Tally, seed: int, cancels: bool = False) -> None:
+    def __init__(
+        self, *, mix: Mix, server: TritonServer, tally: Tally, budget: Budget, seed: int, cancels: bool = False
+    ) -> None:
         super().__init__(daemon=True)
         self.mix = mix
         self.server = server
         self.tally = tally
+        self.budget = budget
         self.rng = np.random.default_rng(seed)
         self.cancels = cancels
         self.counts: Counter[str] = Counter()
@@ -125,7 +132,11 @@ class RudeClient(threading.Thread):
         ways: list[Callable[[Case], None]] = [self.vanish]
         if self.cancels:
             ways += [self.cancel, self.hurry]
+        begun = 0
         while not self.ended.wait(PAUSE_SECONDS):
+            if self.budget.begun == begun:
+                continue
+            begun = self.budget.begun
             case = self.mix.draw(self.rng)
             try:
                 ways[int(self.rng.integers(len(ways)))](case)

@@ -98,7 +98,9 @@ def run(
                 )
                 for number in range(plan.clients)
             ]
-            rude = RudeClient(mix=mix, server=server, tally=tally, seed=plan.seed + 2**31, cancels=plan.cancels)
+            rude = RudeClient(
+                mix=mix, server=server, tally=tally, budget=budget, seed=plan.seed + 2**31, cancels=plan.cancels
+            )
             killer = Killer(server=pid, seconds=plan.kill_seconds or 1.0, spared=plan.spared, seed=plan.seed)
             rollout = Rollout(url=server.url, repository=repository)
             if plan.reload:

@@ -17,12 +17,11 @@ from ..core.spreading import SpreadConfig, open_spread
 from ..fpga_backend import Chain
 from ..models.metrics import Binning, Fiducial, TrackMatching
 from ..models.training_config import DataConfig
-from ..quantization import TypedGraph
 from ..reports.evaluation_record import Evaluation
 from .evaluate_event import EvaluateEvent, EvaluationSettings, Evaluator, EventTotals
 from .layout import SECTOR_NETWORK, Device, find_model
 from .samples import ChainEvent, choose_events
-from .sector import sector_scores, sector_sizes
+from .sector import sector_figures
 
 EVENTS_PER_PROCESS = 4  # a process takes as long to start as some events
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -127,11 +126,9 @@ def evaluate(config: EvaluateConfig) -> EvaluateResult:
     sample = f"{len(prefixes)} event{'s' * (len(prefixes) != 1)} in {config.events.name}"
     sizes = totals.sizes.record(chain, sample=sample)
     if config.graphs is not None and model.sector is not None:
-        networks[SECTOR_NETWORK] = sector_scores(
-            model.sector, config.graphs, limit=config.graph_limit, device=config.device
-        )
-        maxima = TypedGraph.load(model.sector).maxima
-        sizes += (sector_sizes(config.graphs, limit=config.graph_limit, maxima=maxima, network=SECTOR_NETWORK),)
+        figures = sector_figures(model.sector, config.graphs, limit=config.graph_limit, device=config.device)
+        networks[SECTOR_NETWORK] = figures.scores
+        sizes += (figures.sizes,)
     matching = tracks.matching()
     evaluation = Evaluation(
         sample=sample,

@@ -15,7 +15,7 @@ from ..quantization import TypedGraph
 from .explore_config import ExploreConfig
 from .extras import require_extra
 from .layout import SECTOR_NETWORK
-from .sector import sector_scores
+from .sector import sector_figures
 from .train import SectorTraining, TrainConfig, train
 from .vectors import Arrays, graph_inputs
 
@@ -102,7 +102,7 @@ def network_auc(path: Path, config: ExploreConfig) -> float | None:
     """AUC over the edges of phi sectors of the last graphs of the folder; None without graphs."""
     if config.graphs is None:
         return None
-    scores = sector_scores(path, config.graphs, limit=config.auc_graphs, device="native")
+    scores = sector_figures(path, config.graphs, limit=config.auc_graphs, device="native").scores
     return None if scores.roc is None else scores.roc.auc
 
 

@@ -127,7 +127,7 @@ def test_the_mix_holds_what_it_says(mix: Mix) -> None:
 
 @pytest.mark.slow
 def test_a_short_run_with_kills(tmp_path: Path) -> None:
-    arguments = ["--requests", "500", "--kill-every", "0.5", "--seed", "3", "--json", str(tmp_path / "faults.json")]
+    arguments = ["--requests", "500", "--kill-every", "0.15", "--seed", "3", "--json", str(tmp_path / "faults.json")]
     assert main(arguments) == 0
     content = json.loads((tmp_path / "faults.json").read_text())
     assert sum(content[verdict] for verdict in VERDICTS) == 500

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hitfabric.hls_projects import ProjectConfig
+from hitfabric.hls_projects.project import Backend
 from hitfabric.hls_projects.vendor import write_vendor_files
 from hitfabric.quantization import TypedGraph
 from support.hand_graph import hand_graph
@@ -73,13 +74,13 @@ class Workbench:
         return {str(path.relative_to(self.directory)) for path in self.directory.rglob("*")}
 
 
-def make_workbench(folder: Path, backend: str) -> Workbench:
+def make_workbench(folder: Path, backend: Backend) -> Workbench:
     """The vendor files of a small project, and no tools yet."""
     directory = folder / "project"
     for path in (f"firmware/{NAME}.cpp", f"{NAME}_test.cpp", "project.tcl", "tb_data/nodes.txt"):
         (directory / path).parent.mkdir(parents=True, exist_ok=True)
         (directory / path).write_text("1\n")
-    config = ProjectConfig(backend=backend).resolved(hand_graph())  # type: ignore[arg-type] - a literal of each caller
+    config = ProjectConfig(backend=backend).resolved(hand_graph())
     write_vendor_files(directory, name=NAME, graph=hand_graph(), config=config, model=Model(hand_graph()))
     tools = folder / "tools"
     tools.mkdir()
