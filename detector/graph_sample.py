@@ -158,7 +158,7 @@ def read_graph(path: Path) -> GraphSample:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             missing = [key for key in KEYS if key not in archive.files]
             if missing:
                 raise DataError(f"{path} has no array {missing[0]}", remedy=f"write the arrays {', '.join(KEYS)}")

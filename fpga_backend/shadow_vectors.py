@@ -73,7 +73,7 @@ def read_mismatch(path: Path) -> Mismatch:
         DataError: It cannot be read, or is no such file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             groups: dict[str, dict[str, NDArray[Any]]] = {group: {} for group in GROUPS}
             for key in set(file.files) - {"network", "graph_digest"}:
                 group, _, name = key.partition(".")

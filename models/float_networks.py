@@ -171,7 +171,7 @@ def _make(kind: str, config: Mapping[str, Any]) -> Trained:
 
 def _read_weights(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except CORRUPT as error:
         raise DataError(f"cannot read {path}: {' '.join(str(error).split())}", remedy=REMEDY) from error
