@@ -20,8 +20,8 @@ from .spread import AnyTask, Argument, Context, Spread, Workers, portable
 PATIENCE_SECONDS = 5.0
 
 
-class _Stop(BaseException):
-    """SIGINT or SIGTERM in a worker, raised where it is, so that its temporary files go."""
+class _Stop(SystemExit):
+    """SIGINT or SIGTERM in a worker, raised where it is, so that its temporary files go; it ends a process silently."""
 
 
 @dataclass(kw_only=True)
@@ -240,6 +240,9 @@ def _serve(connection: Connection, make: Callable[[Any], Any], argument: object)
             connection.send(answer)
     except (_Stop, BrokenPipeError):
         return
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):  # it is ending as it is, and would say so with a traceback
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

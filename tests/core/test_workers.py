@@ -10,7 +10,7 @@ import pytest
 
 from hitfabric.core import GraphError, ToolError
 from hitfabric.core.workers import LocalWorkers
-from support.tasks import Failing, Killed, Square, make_offset
+from support.tasks import Failing, Killed, Late, Square, make_late, make_offset
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
@@ -69,3 +69,11 @@ def test_an_error_keeps_its_class(jobs: int) -> None:
 def test_an_error_that_cannot_travel_is_told_by_its_text() -> None:
     with pytest.raises(RuntimeError, match="odd 1 and 2"), LocalWorkers(make_offset, 0, jobs=2) as workers:
         list(workers.run([Failing(odd=True)]))
+
+
+def test_a_signal_that_comes_as_a_worker_ends_is_not_heard(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    marker = tmp_path / "ended"
+    with LocalWorkers(make_late, marker, jobs=1, apart=True) as workers:
+        assert [result for _, result in workers.run([Late()])] == [marker]
+    assert marker.exists()
+    assert capfd.readouterr().err == ""

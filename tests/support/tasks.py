@@ -79,3 +79,30 @@ def make_logged(argument: tuple[int, Path]) -> int:
     with log.open("a") as stream:
         stream.write(f"{os.getpid()}\n")
     return offset
+
+
+class Farewell:
+    """A context that, as its worker ends, signals the process and leaves a mark."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.marker.touch()
+
+
+def make_late(marker: Path) -> Farewell:
+    """Context whose worker is signalled when it has ended."""
+    return Farewell(marker)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Late:
+    """Names the mark that its worker leaves."""
+
+    label: str = "a late task"
+
+    def run(self, context: Farewell) -> Path:
+        """The mark."""
+        return context.marker
