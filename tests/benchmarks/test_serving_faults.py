@@ -127,13 +127,13 @@ def test_the_mix_holds_what_it_says(mix: Mix) -> None:
 
 @pytest.mark.slow
 def test_a_short_run_with_kills(tmp_path: Path) -> None:
-    # Twice a second leaves workers the time to start on a machine that is busy with other tests.
-    arguments = ["--requests", "1500", "--kill-every", "0.5", "--seed", "3", "--json", str(tmp_path / "faults.json")]
+    # So seldom that workers have the time to start on a machine that is busy with other tests.
+    arguments = ["--requests", "1500", "--kill-every", "0.4", "--seed", "3", "--json", str(tmp_path / "faults.json")]
     assert main(arguments) == 0
     content = json.loads((tmp_path / "faults.json").read_text())
     assert sum(content[verdict] for verdict in VERDICTS) == 1500
     assert content["wrong"] == content["lost"] == content["hung"] == 0
-    assert content["right"] > 750 and content["kills"] >= 1
+    assert content["right"] > 900 and content["kills"] >= 1
     assert set(content["by_transport"]) == {"grpc", "http", "shared_memory"}
     assert content["memory"]["server"]["peak_mb"] > 10
 
